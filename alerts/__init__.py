@@ -1,0 +1,1 @@
+"""Notifiers: how an incident event reaches people."""

@@ -1,0 +1,1 @@
+"""Rules that turn scores and queries into evidence; numbers in, values out."""

@@ -1,0 +1,1 @@
+"""Correction probes, comparison questions, and the channels and scorers that reach a model."""

@@ -1,0 +1,1 @@
+"""Ways to reach a model; each module is one kind of channel."""

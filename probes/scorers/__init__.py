@@ -1,0 +1,1 @@
+"""Teacher-forced scores of the direct model, as plain numpy values."""

@@ -1,0 +1,91 @@
+"""One conversation on one channel, and the named reasons why there may be none."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from watchdog.domain.times import utc
+
+
+class ChannelRole(StrEnum):
+    """Which way to the model an exchange took."""
+
+    DIRECT = "direct"
+    DELIVERED = "delivered"
+    REFERENCE = "reference"
+
+
+class Speaker(StrEnum):
+    """Who says a message, in the words of every chat API."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class FinishReason(StrEnum):
+    """Why the model stopped talking, as the channel tells it."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    OTHER = "other"
+
+
+class Reason(StrEnum):
+    """Why something could not be measured. None of these ever means that all is well."""
+
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+    UNAUTHORIZED = "unauthorized"
+    MODEL_NOT_FOUND = "model_not_found"
+    RATE_LIMITED = "rate_limited"
+    REJECTED = "rejected"
+    SERVER_ERROR = "server_error"
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    BLOCKED = "blocked"
+    UNSCORABLE = "unscorable"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    speaker: Speaker
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is sent: the conversation so far, and how long and how freely the model may answer."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    """Upper limit of the reply, in the model's tokens."""
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.messages:
+            raise ValueError("a request needs at least one message")
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request and the reply that came back on one channel."""
+
+    channel: ChannelRole
+    request: Request
+    reply: str
+    finish: FinishReason
+    model: str
+    """The model id that the channel says answered."""
+    asked_at: datetime
+    seconds: float
+    """From sending the request to holding the whole reply."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asked_at", utc(self.asked_at))

@@ -1,0 +1,241 @@
+"""The seams: what the use cases need from the outside, one verb each.
+
+Implementations satisfy a protocol without inheriting from it. Properties are read-only, so that frozen dataclasses fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from watchdog.domain.comparisons import Comparison
+from watchdog.domain.decisions import Compared, Decision, Judged
+from watchdog.domain.evidence import Baseline, Stream
+from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Request
+from watchdog.domain.findings import Finding, Recovery
+from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
+from watchdog.domain.notices import Due, Notice
+from watchdog.domain.verdicts import Arm, Case, Question, Verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Clock(Protocol):
+    """Tells the time; aware, UTC."""
+
+    def __call__(self) -> datetime:
+        """Return this instant."""
+        ...
+
+
+class Channel(Protocol):
+    """A way to reach the model."""
+
+    @property
+    def role(self) -> ChannelRole:
+        """Which of a target's channels this is."""
+        ...
+
+    def ask(self, request: Request) -> Exchange:
+        """Send the request and return what came back.
+
+        Raises ChannelError with a named reason when no reply came that could be judged; never invents one.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """What the direct model thought of n delivered tokens; plain numpy, log probabilities in nats at temperature 1."""
+
+    logprob: NDArray[np.float64]
+    """Shape (n,): of the delivered token at each position, given the prompt and the delivered tokens before it."""
+    top_ids: NDArray[np.int64]
+    """Shape (n + 1, k): the k likeliest tokens at each position, likeliest first; the last row is after the reply."""
+    top_logprob: NDArray[np.float64]
+    """Shape (n + 1, k): their log probabilities."""
+    end_logprob: NDArray[np.float64]
+    """Shape (n + 1,): of the end of the turn at each position."""
+
+
+class Scorer(Protocol):
+    """Teacher-forced scores of the direct model; the only view of it that the comparison has."""
+
+    @property
+    def digest(self) -> str:
+        """Names the weights and the tokenizer, so that a baseline is never used with another model."""
+        ...
+
+    @property
+    def vocabulary(self) -> Sequence[bytes]:
+        """The UTF-8 bytes that each token id adds to a text; empty for tokens that add none."""
+        ...
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return the canonical tokens of a reply's text.
+
+        Raises ScoringError (unscorable) when decoding them would not give the text back.
+        """
+        ...
+
+    def score(self, messages: Sequence[Message], replies: Sequence[tuple[int, ...]]) -> list[TokenScores]:
+        """Score each reply (token ids, possibly none) as the assistant's next turn after the messages.
+
+        Raises ScoringError when the model's context is too short or its scores are not finite.
+        """
+        ...
+
+
+class Probe(Protocol):
+    """A correction signal and the rule that grades what came back. Pure: no input, no output."""
+
+    @property
+    def family(self) -> str:
+        """Name of the probe family, e.g. `stop`."""
+        ...
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms this family has; the control arm comes first."""
+        ...
+
+    def render(self, arm: Arm, seed: int) -> Case:
+        """Return the same case for the same arm and seed, always."""
+        ...
+
+    def grade(self, case: Case, exchange: Exchange) -> Verdict:
+        """Grade a reply by its structure; what cannot be judged is `unmeasured` with a reason."""
+        ...
+
+
+class Questions(Protocol):
+    """The prompts that are sent only to compare."""
+
+    def draw(self, seed: int, count: int) -> tuple[Question, ...]:
+        """Draw `count` different questions; the same seed gives the same ones."""
+        ...
+
+
+class Comparator(Protocol):
+    """Holds a delivered reply against the direct model. Pure but for the scorer it was made with."""
+
+    @property
+    def digest(self) -> str:
+        """Names the model that the comparisons are made against."""
+        ...
+
+    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Comparison:
+        """Return the comparison.
+
+        Raises ScoringError when the reply could not be scored.
+        """
+        ...
+
+
+class Evidence(Protocol):
+    """Turns observations into an evidence value that is valid at any time."""
+
+    def weigh(self, stream: Stream, baseline: Baseline, *, hit: bool, at: datetime) -> Stream:
+        """Take one observation into the stream; sets `alarmed` when the evidence passes its threshold."""
+        ...
+
+    def promise(self, stream: Stream, baseline: Baseline) -> str:
+        """Say in one sentence how often an alarm of this stream would be false, and what that rests on."""
+        ...
+
+
+class FindingSink(Protocol):
+    """Where findings go; nothing comes back."""
+
+    def report(
+        self,
+        decisions: Sequence[Decision],
+        findings: Sequence[Finding] = (),
+        recoveries: Sequence[Recovery] = (),
+    ) -> None:
+        """Record the decisions, and what the findings and recoveries change, in one transaction."""
+        ...
+
+
+class LedgerTransaction(Protocol):
+    """An open transaction: everything in it becomes true together, or not at all."""
+
+    def append(self, decision: Decision) -> int:
+        """Add one leaf, fold it into the rows, and return the leaf's index."""
+        ...
+
+    def open_incident(self, fingerprint: str) -> Incident | None:
+        """Return the open incident of a fingerprint, if there is one."""
+        ...
+
+
+class Ledger(Protocol):
+    """The record. One writer; a decision that is not in it did not happen."""
+
+    def transaction(self) -> AbstractContextManager[LedgerTransaction]:
+        """Begin; commits at the end of the block, or leaves no trace when the block raises."""
+        ...
+
+    def baseline(self, rule: str, subject: str) -> Baseline | None:
+        """Return the enrolled baseline of a stream, if there is one."""
+        ...
+
+    def stream(self, rule: str, subject: str) -> Stream:
+        """Return the evidence of a stream; a fresh one when nothing was weighed yet."""
+        ...
+
+    def due(self, now: datetime, limit: int) -> list[Due]:
+        """Return notices whose time has come, oldest first."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """Return when the next waiting notice is due; None when the outbox is empty."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class IncidentReader(Protocol):
+    """Read-only questions that people ask of the record."""
+
+    def incidents(self, state: IncidentState | None = None) -> list[Incident]:
+        """Return incidents, newest first."""
+        ...
+
+    def incident(self, id_prefix: str) -> Incident:
+        """Return one incident by its id or an unambiguous beginning of it.
+
+        Raises LedgerError when there is none, or more than one.
+        """
+        ...
+
+    def events(self, incident_id: str) -> list[IncidentEvent]:
+        """Return an incident's events, oldest first."""
+        ...
+
+    def evidence(self, ids: Sequence[str]) -> list[Compared | Judged]:
+        """Return the comparisons and verdicts with these ids, in the order given."""
+        ...
+
+
+class Notifier(Protocol):
+    """Hands a notice to people."""
+
+    @property
+    def name(self) -> str:
+        """The notifier's name in the configuration."""
+        ...
+
+    def send(self, notice: Notice, *, now: datetime) -> str:
+        """Send once and return the receiver's answer, made safe to print.
+
+        Raises NotifyError when the receiver did not accept; never tries again by itself.
+        """
+        ...
