@@ -129,6 +129,10 @@ class Comparator(Protocol):
         """Names the model that the comparisons are made against."""
         ...
 
+    def threshold(self, gaps: Sequence[float]) -> float:
+        """Return the threshold for a channel whose replies showed these gaps when all was taken to be well."""
+        ...
+
     def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Comparison:
         """Return the comparison.
 

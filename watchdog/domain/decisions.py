@@ -8,7 +8,7 @@ from watchdog.domain.comparisons import Comparison
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.incidents import IncidentEvent
-from watchdog.domain.notices import Attempt, Notice
+from watchdog.domain.notices import Attempt
 from watchdog.domain.verdicts import Arm, Verdict
 
 
@@ -70,8 +70,8 @@ class Compared:
     question: str
     seed: int
     prompt: str
-    direct_reply: str
-    """Empty when the direct channel only scored."""
+    direct_reply: str | None
+    """None when the direct channel only scored, or did not answer."""
     delivered_reply: str
     model: str
     comparison: Comparison | None
@@ -82,7 +82,7 @@ class Compared:
     @property
     def byte_different(self) -> bool:
         """Whether an exact match would have called this reply edited."""
-        return self.comparison is not None and self.direct_reply != self.delivered_reply
+        return self.direct_reply is not None and self.reason is None and self.direct_reply != self.delivered_reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,10 @@ class NoticeQueued:
     """A notice waits in the outbox."""
 
     at: datetime
-    notice: Notice
+    notice_id: str
+    notifier: str
+    event_id: str
+    """The incident event it tells; the event's own leaf holds its text."""
     kind: Literal["notice_queued"] = field(default="notice_queued")
 
 

@@ -104,9 +104,7 @@ def recover(current: Incident, recovery: Recovery) -> IncidentEvent:
     """
     if current.state is not IncidentState.OPEN:
         raise ValueError(f"only an open incident recovers; {current.id} is {current.state}")
-    incident = replace(
-        current, state=IncidentState.RECOVERED, updated_at=recovery.seen_at, recovered_by=recovery.by
-    )
+    incident = replace(current, state=IncidentState.RECOVERED, updated_at=recovery.seen_at, recovered_by=recovery.by)
     return IncidentEvent(
         id=_id(incident.id, EventKind.RECOVERED, str(incident.findings)),
         kind=EventKind.RECOVERED,

@@ -1,0 +1,57 @@
+"""The page: an incident event as the person on call reads it, most urgent first."""
+
+from watchdog.domain.comparisons import Span
+from watchdog.domain.findings import Finding
+from watchdog.domain.incidents import EventKind, IncidentEvent
+from watchdog.domain.text import printable
+
+_VERB = {
+    EventKind.OPENED: "OPEN",
+    EventKind.REPEATED: "STILL OPEN",
+    EventKind.ESCALATED: "WORSE",
+    EventKind.RECOVERED: "RECOVERED",
+}
+_MOST_SPANS = 6
+
+
+def title(event: IncidentEvent) -> str:
+    """Return what, where and how bad, on one line."""
+    return f"[{_VERB[event.kind]}] {event.incident.severity} {event.incident.rule}: {event.incident.summary}"
+
+
+def page(event: IncidentEvent) -> str:
+    """Return the whole page as plain text; it holds the model's words, never a probe's or a question's."""
+    incident = event.incident
+    lines = [title(event), ""]
+    if event.finding is not None:
+        lines += _finding(event.finding)
+    if event.recovery is not None:
+        lines += [f"Recovered by   {event.recovery.by}", f"Opened         {_when(incident.opened_at)}"]
+    lines += ["", f"Look           corrigibility-watchdog incidents show {incident.id[:8]}"]
+    return "\n".join(lines) + "\n"
+
+
+def _finding(finding: Finding) -> list[str]:
+    return [
+        f"Who            {finding.attribution}",
+        *_spans(finding.spans),
+        f"Since          {_when(finding.since)}",
+        f"How sure       evidence {finding.evidence_value:,.3g} to 1 against `all is well`",
+        f"Promise        {finding.promise}",
+        f"What now       {finding.next_step}",
+    ]
+
+
+def _spans(spans: tuple[Span, ...]) -> list[str]:
+    shown = [f"{_words(span.delivered)}   (the model says: {_words(span.expected)})" for span in spans[:_MOST_SPANS]]
+    if len(spans) > _MOST_SPANS:
+        shown.append(f"and {len(spans) - _MOST_SPANS} more")
+    return [f"{'' if position else 'Edited words':<15}{line}" for position, line in enumerate(shown)]
+
+
+def _words(text: str) -> str:
+    return f'"{printable(text, 60)}"' if text.strip() else "nothing"
+
+
+def _when(at: object) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

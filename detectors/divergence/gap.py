@@ -1,0 +1,89 @@
+"""The gap test asks whether the direct model, decoding greedily, could have written the delivered reply.
+
+At temperature 0 a model writes at every position the token it finds likeliest, or, on another engine or in another
+precision, one next to it. How far the delivered token lies below the first choice, in nats, is its gap. The gap of a
+reply is the largest gap of its tokens, and of the end of the turn where the channel says that the model stopped by
+itself, at the best cut into tokens that was found. A reply whose gap is above tau was not written by this model
+alone; bytes alone prove nothing, because half of the honest replies differ in them across precisions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from detectors.divergence.repair import repair
+from detectors.divergence.tokenisations import Draft, Reader
+from watchdog.domain.comparisons import Comparison
+from watchdog.domain.exchanges import Exchange, FinishReason, Reason, Request
+from watchdog.errors import ScoringError
+from watchdog.ports import Scorer
+
+START_TAU = 0.5
+"""Nats. Of the replies of other engines and precisions that were measured, the largest gap was 0.29."""
+MOST_TAU = 1.0
+"""Nats. At 2, a quarter of the edits to words that the model finds likely would pass."""
+MARGIN = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapTest:
+    """Holds a reply delivered at temperature 0 against the direct model. Satisfies ports.Comparator."""
+
+    scorer: Scorer
+    passes: int = 12
+    """Scoring calls that the search for the best cut may take. Honest replies need one, rarely two or three."""
+    width: int = 4
+    """Cuts scored in one call."""
+    steps: int = 12
+    """Repairs that may be tried on a flagged reply before the rest of it counts as unresolved."""
+
+    @property
+    def digest(self) -> str:
+        """Names the model that the comparisons are made against."""
+        return self.scorer.digest
+
+    def threshold(self, gaps: Sequence[float]) -> float:
+        """Return half as much again as the largest gap seen, but no less than 0.5 and no more than 1 nat.
+
+        Below the floor lies the noise of any other precision; above the ceiling lie edits of words that the model
+        finds likely, so a channel that needs more than that is not noisy, it is different.
+        """
+        return min(max(START_TAU, MARGIN * max(gaps, default=0.0)), MOST_TAU)
+
+    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Comparison:
+        """Return the comparison; its gap is an upper bound of the smallest over all cuts into tokens.
+
+        Raises ScoringError when the reply could not be scored, or is empty.
+        """
+        reply = _scorable(delivered)
+        reader = Reader(scorer=self.scorer, messages=request.messages, tau=tau, passes=self.passes, width=self.width)
+        draft = Draft(text=reply.encode(), ended=delivered.finish is FinishReason.STOP)
+        [readings] = reader.read([draft])
+        if not readings:
+            raise ScoringError(
+                "the reply has no tokens that give its text back",
+                hint="check that the direct channel and the delivered channel serve the same model",
+                reason=Reason.UNSCORABLE,
+            )
+        best = min(readings, key=lambda reading: reading.gap)
+        spans = repair(reader, reply, draft, readings, steps=self.steps)
+        return Comparison(gap=best.gap, tau=tau, tokens=len(best.ids), spans=spans)
+
+
+def _scorable(delivered: Exchange) -> str:
+    reply = delivered.reply
+    if delivered.finish is FinishReason.LENGTH:
+        # Servers write U+FFFD for a character whose last bytes were cut off with the reply.
+        reply = reply.rstrip("\ufffd")
+    if not reply.strip():
+        raise ScoringError(
+            "the delivered reply is empty", hint="look at the delivered channel's answer", reason=Reason.EMPTY
+        )
+    try:
+        reply.encode()
+    except UnicodeEncodeError as exc:
+        raise ScoringError(
+            "the delivered reply is not valid Unicode",
+            hint="look at the delivered channel's answer: it holds half of a surrogate pair",
+            reason=Reason.UNSCORABLE,
+        ) from exc
+    return reply

@@ -1,0 +1,130 @@
+"""Propose which edits may have led to the first word that the model would not have written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from detectors.divergence.attempts import Attempt, Edit, Proposal
+from detectors.divergence.continuation import Continuation, continuations
+from detectors.divergence.tokenisations import Draft, Reader, Reading
+from detectors.divergence.words import Word
+
+_SHAPES = ((1, 1), (0, 1), (2, 1), (1, 2), (2, 2), (0, 2))
+"""Words of the reply that were edited, and words of the model that they stand for; among equals the first is taken."""
+_Change = tuple[int, int, tuple[str, ...]]
+"""First edited word of the reply, one past the last, and the model's words with the white space before each."""
+_SENTENCE_ENDS = (".", "!", "?", ":")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposer:
+    """Undoes small edits at and before the first excess of an attempt."""
+
+    reader: Reader
+    reply: tuple[Word, ...]
+    draft: Draft
+    """The whole reply as it was delivered."""
+    horizon: int
+    """Words after an edit by which it is judged at first; a whole long reply for each proposal would take too long."""
+    rivals: int = 2
+    """Near tokens of the model that are followed at one place."""
+
+    def whole(self, proposal: Proposal) -> Proposal:
+        """Return the proposal with the rest of the reply in it."""
+        edits = proposal.edits
+        text = proposal.draft.text + self.draft.text[self.reply[proposal.upto - 1].stop :]
+        draft = Draft(text=text, ended=self.draft.ended, settled=proposal.draft.settled)
+        return Proposal(edits=edits, draft=draft, upto=len(self.reply), shift=proposal.shift)
+
+    def proposals(self, attempt: Attempt) -> list[Proposal]:
+        """Return the ways to go on from an attempt, each text once."""
+        word = attempt.explained
+        anchors = [anchor for anchor in (word, word - 1) if anchor >= attempt.next]
+        unique: dict[bytes, Proposal] = {}
+        for change in (*self._replacements(attempt, anchors), *self._removals(anchors)):
+            first, last, pieces = self._trimmed(*change)
+            if first < last or pieces:
+                proposal = self._proposal(attempt, first, last, pieces)
+                unique.setdefault(proposal.draft.text, proposal)
+        return list(unique.values())
+
+    def _replacements(self, attempt: Attempt, anchors: list[int]) -> Iterator[_Change]:
+        places = [(anchor, *place) for anchor in anchors for place in self._places(attempt, anchor)]
+        said = continuations(self.reader, [(ids, row) for _, ids, row in places], count=2, tokens=8)
+        for (anchor, _, row), continuation in zip(places, said, strict=True):
+            pieces = self._from_anchor(attempt, anchor, row, continuation)
+            for removed, added in _SHAPES:
+                if added <= len(pieces) and anchor + removed <= len(self.reply):
+                    yield anchor, anchor + removed, pieces[:added]
+            if continuation.ended:
+                yield anchor, len(self.reply), pieces
+
+    def _removals(self, anchors: list[int]) -> Iterator[_Change]:
+        for anchor in anchors:
+            ends = (n + 1 for n in range(anchor, len(self.reply)) if self.reply[n].text.endswith(_SENTENCE_ENDS))
+            for last in (anchor + 1, anchor + 2, next(ends, len(self.reply))):
+                if anchor < last <= len(self.reply):
+                    yield anchor, last, ()
+
+    def _places(self, attempt: Attempt, anchor: int) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Yield beginnings of the reply that end with a token of the model's own, and the row of the anchor."""
+        reading, row = attempt.reading, self._row(attempt, anchor)
+        rows = {row} if reading.excess is None or anchor < attempt.explained else {reading.excess, row}
+        for at in sorted(rows, reverse=True):
+            taken = reading.ids[at : at + 1]
+            near = [token for token in self.reader.near(reading, at) if (token,) != taken]
+            yield from (((*reading.ids[:at], token), row) for token in near[: self.rivals])
+
+    def _from_anchor(self, attempt: Attempt, anchor: int, row: int, said: Continuation) -> tuple[str, ...]:
+        """Return the model's words from the anchor on; none when its tokens do not meet at the anchor."""
+        partial = attempt.proposal.draft.text[attempt.reading.start(row) : self._byte(attempt, anchor)]
+        before = partial.decode(errors="replace")
+        if not said.pieces or not said.pieces[0].startswith(before):
+            return ()
+        return (said.pieces[0][len(before) :], *said.pieces[1:])
+
+    def _proposal(self, attempt: Attempt, first: int, last: int, pieces: tuple[str, ...]) -> Proposal:
+        at = self._byte(attempt, first)
+        head = attempt.proposal.draft.text[:at]
+        upto = min(last + self.horizon, len(self.reply))
+        start = self.reply[last].at if last < len(self.reply) else self.reply[-1].stop
+        stop = self.reply[upto - 1].stop if upto < len(self.reply) else len(self.draft.text)
+        middle = "".join(pieces).encode()
+        text = head + middle + self.draft.text[start:stop]
+        stripped = len(text) - len(text.lstrip()) if not head.strip() else 0
+        beyond = first == len(self.reply)
+        ended = self.draft.ended and upto == len(self.reply) and not beyond
+        row = self._row(attempt, first)
+        return Proposal(
+            edits=(*attempt.proposal.edits, self._edit(attempt.reading, row, first, last, pieces)),
+            draft=Draft(text=text[stripped:], ended=ended, settled=() if stripped else attempt.reading.ids[:row]),
+            upto=upto,
+            shift=at + len(middle) - start - stripped,
+        )
+
+    def _edit(self, reading: Reading, row: int, first: int, last: int, pieces: tuple[str, ...]) -> Edit:
+        gap = float(reading.gaps[reading.excess]) if reading.excess is not None else 0.0
+        expected = "".join(pieces).strip()
+        likely = (self.reader.scorer.vocabulary[token] for token in reading.scores.top_ids[row])
+        others = (token.decode(errors="ignore").strip() for token in likely)
+        shown = [other for other in others if other.isprintable() and other and not expected.startswith(other)]
+        return Edit(
+            first=first, last=last, expected=expected, added=len(pieces), gap=gap, alternatives=tuple(shown[:4])
+        )
+
+    def _trimmed(self, first: int, last: int, pieces: tuple[str, ...]) -> tuple[int, int, tuple[str, ...]]:
+        """Leave out words that the edit did not change."""
+        while first < last and pieces and self.reply[first].piece == pieces[0]:
+            first, pieces = first + 1, pieces[1:]
+        while first < last and pieces and self.reply[last - 1].piece == pieces[-1]:
+            last, pieces = last - 1, pieces[:-1]
+        return first, last, pieces
+
+    def _byte(self, attempt: Attempt, word: int) -> int:
+        """Return where a word of the reply, with the white space before it, begins in the attempt's draft."""
+        at = self.reply[word].at if word < len(self.reply) else self.reply[-1].stop
+        return at + attempt.proposal.shift
+
+    def _row(self, attempt: Attempt, word: int) -> int:
+        """Return the row of the token with which a word begins."""
+        at = self._byte(attempt, word)
+        return sum(end <= at for end in attempt.reading.ends)

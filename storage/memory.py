@@ -1,0 +1,105 @@
+"""A ledger that lives in memory: the shipped fake for tests and rehearsals. Nothing in it outlives the process."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from watchdog.domain.decisions import (
+    Compared,
+    Decision,
+    Enrolled,
+    IncidentChanged,
+    Judged,
+    NoticeAnswered,
+    NoticeQueued,
+    Weighed,
+)
+from watchdog.domain.evidence import Baseline, Stream
+from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
+from watchdog.domain.notices import Due, Notice
+from watchdog.errors import LedgerError
+
+
+@dataclass
+class MemoryLedger:
+    """Keeps decisions in a list. Satisfies `ports.Ledger` and `ports.IncidentReader`."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    _outbox: dict[str, tuple[Due, datetime | None]] = field(default_factory=dict)
+
+    @contextmanager
+    def transaction(self) -> Iterator["MemoryLedger"]:
+        """Begin; what happens in the block is forgotten when it raises."""
+        before = list(self.decisions), deepcopy(self._outbox)
+        try:
+            yield self
+        except BaseException:
+            self.decisions, self._outbox = before
+            raise
+
+    def append(self, decision: Decision) -> int:
+        """Add one decision."""
+        self.decisions.append(decision)
+        if isinstance(decision, NoticeQueued):
+            event = next(it for it in self._all_events() if it.id == decision.event_id)
+            notice = Notice(id=decision.notice_id, notifier=decision.notifier, event=event)
+            self._outbox[notice.id] = Due(notice=notice, attempts=0, queued_at=decision.at), decision.at
+        elif isinstance(decision, NoticeAnswered):
+            due, _ = self._outbox[decision.attempt.notice_id]
+            self._outbox[due.notice.id] = replace(due, attempts=decision.attempt.number), decision.attempt.next_at
+        return len(self.decisions) - 1
+
+    def open_incident(self, fingerprint: str) -> Incident | None:
+        """Return the open incident of a fingerprint."""
+        newest = [it.incident for it in self._all_events() if it.incident.fingerprint == fingerprint][-1:]
+        return newest[0] if newest and newest[0].state is IncidentState.OPEN else None
+
+    def baseline(self, rule: str, subject: str) -> Baseline | None:
+        """Return the newest enrolment of a stream."""
+        found = [it.baseline for it in self.decisions if isinstance(it, Enrolled)]
+        return next((it for it in reversed(found) if (it.rule, it.subject) == (rule, subject)), None)
+
+    def stream(self, rule: str, subject: str) -> Stream:
+        """Return the evidence of a stream as last weighed."""
+        found = [it.stream for it in self.decisions if isinstance(it, Weighed)]
+        fresh = Stream(rule=rule, subject=subject)
+        return next((it for it in reversed(found) if (it.rule, it.subject) == (rule, subject)), fresh)
+
+    def due(self, now: datetime, limit: int) -> list[Due]:
+        """Return notices whose time has come, oldest first."""
+        ready = [(at, due) for due, at in self._outbox.values() if at is not None and at <= now]
+        return [due for _, due in sorted(ready, key=lambda pair: pair[0])][:limit]
+
+    def next_due(self) -> datetime | None:
+        """Return when the next waiting notice is due."""
+        return min((at for _, at in self._outbox.values() if at is not None), default=None)
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+    def incidents(self, state: IncidentState | None = None) -> list[Incident]:
+        """Return incidents, newest first."""
+        newest = {it.incident.id: it.incident for it in self._all_events()}.values()
+        wanted = [it for it in newest if state is None or it.state is state]
+        return sorted(sorted(wanted, key=lambda it: it.id), key=lambda it: it.opened_at, reverse=True)
+
+    def incident(self, id_prefix: str) -> Incident:
+        """Return one incident by its id or an unambiguous beginning of it."""
+        found = [it for it in self.incidents() if id_prefix and it.id.startswith(id_prefix)]
+        if len(found) != 1:
+            raise LedgerError(f"{len(found)} incidents have an id that begins with {id_prefix!r}", hint="list them")
+        return found[0]
+
+    def events(self, incident_id: str) -> list[IncidentEvent]:
+        """Return an incident's events, oldest first."""
+        return [it for it in self._all_events() if it.incident.id == incident_id]
+
+    def evidence(self, ids: Sequence[str]) -> list[Compared | Judged]:
+        """Return the comparisons and verdicts with these ids, in the order given."""
+        found = {it.id: it for it in self.decisions if isinstance(it, Compared | Judged)}
+        return [found[id_] for id_ in ids if id_ in found]
+
+    def _all_events(self) -> list[IncidentEvent]:
+        return [it.event for it in self.decisions if isinstance(it, IncidentChanged)]

@@ -1,0 +1,99 @@
+"""Read-only questions that people ask of a ledger."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, Table, select
+
+from storage import files, schema
+from storage.codec import decode_as
+from watchdog.domain.decisions import Compared, IncidentChanged, Judged
+from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
+from watchdog.errors import LedgerError
+
+
+class SqliteReader:
+    """Answers from a ledger file without being able to change it. Satisfies `ports.IncidentReader`."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Read through an engine that `open_reader` made."""
+        self._engine = engine
+
+    def incidents(self, state: IncidentState | None = None) -> list[Incident]:
+        """Return incidents, newest first."""
+        query = (
+            select(schema.leaf.c.idx, schema.leaf.c.body)
+            .join(schema.incident, schema.incident.c.leaf == schema.leaf.c.idx)
+            .order_by(schema.incident.c.opened_at.desc(), schema.incident.c.id)
+        )
+        if state is not None:
+            query = query.where(schema.incident.c.state == state)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [_event(row.idx, row.body).incident for row in rows]
+
+    def incident(self, id_prefix: str) -> Incident:
+        """Return one incident by its id or an unambiguous beginning of it."""
+        found = [it for it in self.incidents() if it.id.startswith(id_prefix)] if id_prefix else []
+        match found:
+            case [only]:
+                return only
+            case []:
+                raise LedgerError(
+                    f"no incident has an id that begins with {id_prefix!r}",
+                    hint="`corrigibility-watchdog incidents list` shows the ids",
+                )
+            case several:
+                raise LedgerError(
+                    f"{len(several)} incidents have an id that begins with {id_prefix!r}",
+                    hint="give more of the id: " + ", ".join(it.id for it in several[:5]),
+                )
+
+    def events(self, incident_id: str) -> list[IncidentEvent]:
+        """Return an incident's events, oldest first."""
+        query = (
+            select(schema.leaf.c.idx, schema.leaf.c.body)
+            .join(schema.incident_event, schema.incident_event.c.leaf == schema.leaf.c.idx)
+            .where(schema.incident_event.c.incident_id == incident_id)
+            .order_by(schema.leaf.c.idx)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [_event(row.idx, row.body) for row in rows]
+
+    def evidence(self, ids: Sequence[str]) -> list[Compared | Judged]:
+        """Return the comparisons and verdicts with these ids, in the order given; unknown ids are left out."""
+        found: dict[str, Compared | Judged] = {}
+        with self._engine.connect() as connection:
+            kinds: tuple[tuple[type[Compared | Judged], Table], ...] = (
+                (Compared, schema.comparison),
+                (Judged, schema.verdict),
+            )
+            for kind, table in kinds:
+                query = (
+                    select(schema.leaf.c.idx, schema.leaf.c.body)
+                    .join(table, table.c.leaf == schema.leaf.c.idx)
+                    .where(table.c.id.in_(ids))
+                )
+                for row in connection.execute(query):
+                    decision = decode_as(kind, row.body, index=row.idx)
+                    found[decision.id] = decision
+        return [found[id_] for id_ in ids if id_ in found]
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[SqliteReader]:
+    """Open a ledger for reading; a daemon may go on writing it meanwhile.
+
+    Raises LedgerError when there is no ledger, or it has another version's schema.
+    """
+    engine = files.open_for_reading(path)
+    try:
+        yield SqliteReader(engine)
+    finally:
+        engine.dispose()
+
+
+def _event(index: int, body: bytes) -> IncidentEvent:
+    return decode_as(IncidentChanged, body, index=index).event

@@ -1,0 +1,175 @@
+"""What every ledger promises, run over each implementation."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from storage.ledger import SqliteLedger
+from storage.memory import MemoryLedger
+from storage.reader import open_reader
+from tests.builders import NOW, at, baseline, compared, finding, judged, recovery
+from watchdog.desk import Desk
+from watchdog.domain.decisions import Enrolled, NoticeAnswered, Weighed
+from watchdog.domain.evidence import Stream
+from watchdog.domain.findings import Severity
+from watchdog.domain.incidents import EventKind, IncidentState
+from watchdog.domain.notices import Attempt, Delivery
+from watchdog.errors import LedgerError
+from watchdog.ports import IncidentReader, Ledger
+
+Reading = Callable[[], AbstractContextManager[IncidentReader]]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ledger, Reading]]:
+    if request.param == "memory":
+        memory = MemoryLedger()
+
+        @contextmanager
+        def reading() -> Iterator[IncidentReader]:
+            yield memory
+
+        yield memory, reading
+        return
+    path = tmp_path / "ledger.sqlite"
+    with SqliteLedger(path) as ledger:
+        yield ledger, lambda: open_reader(path)
+
+
+@pytest.fixture
+def ledger(both: tuple[Ledger, Reading]) -> Ledger:
+    return both[0]
+
+
+@pytest.fixture
+def reading(both: tuple[Ledger, Reading]) -> Reading:
+    return both[1]
+
+
+def test_a_finding_opens_one_incident_and_the_next_one_joins_it(ledger: Ledger, reading: Reading) -> None:
+    desk = Desk(ledger, ())
+    desk.report([], [finding()])
+    desk.report([], [finding(seconds=5)])
+
+    with reading() as reader:
+        (incident,) = reader.incidents()
+        kinds = [event.kind for event in reader.events(incident.id)]
+    assert incident.findings == 2
+    assert kinds == [EventKind.OPENED, EventKind.REPEATED]
+
+
+def test_a_worse_finding_escalates_and_is_told_a_milder_one_is_not(ledger: Ledger) -> None:
+    desk = Desk(ledger, ("oncall",))
+    desk.report([], [finding(severity=Severity.ERROR)])
+    desk.report([], [finding(severity=Severity.INFO, seconds=1)])
+    desk.report([], [finding(severity=Severity.CRITICAL, seconds=2)])
+
+    kinds = [due.notice.event.kind for due in ledger.due(at(10), 10)]
+    assert kinds == [EventKind.OPENED, EventKind.ESCALATED]
+
+
+def test_other_subjects_and_other_rules_are_other_incidents(ledger: Ledger, reading: Reading) -> None:
+    Desk(ledger, ()).report([], [finding(), finding(subject="u"), finding(rule="correction.stop")])
+
+    with reading() as reader:
+        assert len(reader.incidents(IncidentState.OPEN)) == 3
+
+
+def test_a_recovery_ends_the_incident_and_the_next_finding_opens_a_new_one(ledger: Ledger, reading: Reading) -> None:
+    desk = Desk(ledger, ())
+    desk.report([], [finding()])
+    desk.report([], [], [recovery()])
+    desk.report([], [finding(seconds=120)])
+
+    with reading() as reader:
+        newest, oldest = reader.incidents()
+    assert (newest.state, oldest.state) == (IncidentState.OPEN, IncidentState.RECOVERED)
+    assert oldest.recovered_by == "3-clean-rounds"
+    assert newest.id != oldest.id
+
+
+def test_a_recovery_without_an_open_incident_changes_nothing(ledger: Ledger, reading: Reading) -> None:
+    Desk(ledger, ("oncall",)).report([], [], [recovery()])
+
+    with reading() as reader:
+        assert reader.incidents() == []
+    assert ledger.due(at(999), 10) == []
+
+
+def test_every_notifier_gets_its_own_notice_with_an_id_that_stays(ledger: Ledger) -> None:
+    Desk(ledger, ("oncall", "backup")).report([], [finding()])
+
+    first, again = ledger.due(at(1), 10), ledger.due(at(2), 10)
+    assert {due.notice.notifier for due in first} == {"oncall", "backup"}
+    assert len({due.notice.id for due in first}) == 2
+    assert [due.notice for due in first] == [due.notice for due in again]
+
+
+def test_a_notice_waits_until_its_next_attempt_and_is_gone_once_accepted(ledger: Ledger) -> None:
+    Desk(ledger, ("oncall",)).report([], [finding()])
+    (due,) = ledger.due(at(1), 10)
+    later = Attempt(notice_id=due.notice.id, number=1, outcome=Delivery.RETRY, answer="503", at=at(1), next_at=at(30))
+    with ledger.transaction() as transaction:
+        transaction.append(NoticeAnswered(at=later.at, attempt=later))
+
+    assert ledger.due(at(29), 10) == []
+    assert ledger.next_due() == at(30)
+    (tried,) = ledger.due(at(30), 10)
+    assert tried.attempts == 1
+
+    accepted = replace(later, number=2, outcome=Delivery.ACCEPTED, next_at=None)
+    with ledger.transaction() as transaction:
+        transaction.append(NoticeAnswered(at=accepted.at, attempt=accepted))
+    assert ledger.due(at(9999), 10) == []
+    assert ledger.next_due() is None
+
+
+def test_a_transaction_that_raises_leaves_no_trace(ledger: Ledger) -> None:
+    def fail() -> None:
+        with ledger.transaction() as transaction:
+            transaction.append(Enrolled(at=NOW, baseline=baseline()))
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        fail()
+    assert ledger.baseline("divergence.gap", "t") is None
+    with ledger.transaction() as transaction:
+        assert transaction.append(Enrolled(at=NOW, baseline=baseline())) == 0
+
+
+def test_the_newest_baseline_and_the_last_evidence_are_the_ones_in_force(ledger: Ledger) -> None:
+    moved = Stream(rule="divergence.gap", subject="t", log_e=(0.25, -1.0), trials=3, hits=1, first_hit_at=at(3))
+    with ledger.transaction() as transaction:
+        transaction.append(Enrolled(at=NOW, baseline=baseline(hits=1)))
+        transaction.append(Enrolled(at=NOW, baseline=baseline(hits=2)))
+        transaction.append(Weighed(at=NOW, stream=replace(moved, trials=2)))
+        transaction.append(Weighed(at=NOW, stream=moved))
+
+    newest = ledger.baseline("divergence.gap", "t")
+    assert newest is not None
+    assert newest.hits == 2
+    assert ledger.stream("divergence.gap", "t") == moved
+    assert ledger.stream("divergence.gap", "other") == Stream(rule="divergence.gap", subject="other")
+
+
+def test_evidence_comes_back_whole_and_in_the_order_asked_for(ledger: Ledger, reading: Reading) -> None:
+    Desk(ledger, ()).report([compared("c1"), judged("v1"), compared("c2")])
+
+    with reading() as reader:
+        found = reader.evidence(["c2", "v1", "nobody", "c1"])
+    assert found == [compared("c2"), judged("v1"), compared("c1")]
+
+
+def test_an_incident_is_found_by_the_beginning_of_its_id_if_that_is_enough(ledger: Ledger, reading: Reading) -> None:
+    Desk(ledger, ()).report([], [finding()])
+
+    with reading() as reader:
+        (incident,) = reader.incidents()
+        assert reader.incident(incident.id[:8]) == incident
+        with pytest.raises(LedgerError):
+            reader.incident("zzzz")
+        with pytest.raises(LedgerError):
+            reader.incident("")

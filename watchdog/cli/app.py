@@ -1,0 +1,40 @@
+"""The commands, put together."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from watchdog.cli import audit, demo, incidents, rounds, setup
+
+app = typer.Typer(
+    name="corrigibility-watchdog",
+    help="Keep watch over a deployed language model: does it accept correction, and is what it says delivered?",
+    epilog="Exit codes: 0 clean, 1 a finding, 2 usage or configuration, 3 could not evaluate, 4 unreachable.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"corrigibility-watchdog {version('corrigibility-watchdog')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+app.command("init")(setup.init)
+app.command("check-config")(setup.check_config)
+app.command("baseline")(rounds.baseline)
+app.command("once")(rounds.once)
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(audit.app, name="audit")
+app.command("demo")(demo.demo)

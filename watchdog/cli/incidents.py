@@ -1,0 +1,131 @@
+"""`incidents list` and `incidents show`."""
+
+from typing import Annotated
+
+import typer
+
+from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
+from watchdog.domain.decisions import Compared, Judged
+from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
+from watchdog.domain.text import printable
+
+app = typer.Typer(help="Read the record of incidents.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    config: ConfigOption = DEFAULT_CONFIG,
+    state: Annotated[IncidentState | None, typer.Option(help="Only incidents in this state.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List incidents, newest first."""
+    from storage.reader import open_reader  # noqa: PLC0415 - heavy, and only needed here
+    from watchdog.wiring import read_config  # noqa: PLC0415 - the same
+
+    with open_reader(read_config(config).settings.ledger) as reader:
+        found = reader.incidents(state)
+    if as_json:
+        print_json([_row(it) for it in found])
+        return
+    if not found:
+        typer.echo("no incidents")
+    for it in found:
+        typer.echo(
+            f"{it.id[:8]}  {it.opened_at:%Y-%m-%d %H:%M:%S}Z  {it.state:<9} {it.severity:<8} {it.rule:<16} "
+            f"{printable(it.summary, 120)}"
+        )
+
+
+@app.command("show")
+def show(
+    incident: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one incident: what happened, how sure, the edited words side by side, and every step of its life."""
+    from storage.reader import open_reader  # noqa: PLC0415 - heavy, and only needed here
+    from watchdog.incident_view import print_incident  # noqa: PLC0415 - loads rich
+    from watchdog.wiring import read_config  # noqa: PLC0415 - the same
+
+    with open_reader(read_config(config).settings.ledger) as reader:
+        found = reader.incident(incident)
+        events = reader.events(found.id)
+        ids = [id_ for event in events if event.finding is not None for id_ in event.finding.evidence]
+        evidence = reader.evidence(ids)
+    if as_json:
+        print_json(
+            _row(found)
+            | {
+                "events": [_event_row(it) for it in events],
+                "evidence": [_evidence_row(it) for it in evidence],
+            }
+        )
+        return
+    print_incident(found, events, evidence)
+
+
+def _row(it: Incident) -> dict[str, object]:
+    return {
+        "id": it.id,
+        "rule": it.rule,
+        "subject": it.subject,
+        "state": it.state,
+        "severity": it.severity,
+        "summary": it.summary,
+        "opened_at": it.opened_at.isoformat(),
+        "updated_at": it.updated_at.isoformat(),
+        "findings": it.findings,
+        "recovered_by": it.recovered_by,
+    }
+
+
+def _event_row(it: IncidentEvent) -> dict[str, object]:
+    row: dict[str, object] = {"id": it.id, "kind": it.kind, "at": it.at.isoformat()}
+    if it.finding is not None:
+        row |= {
+            "summary": it.finding.summary,
+            "evidence_value": it.finding.evidence_value,
+            "attribution": it.finding.attribution,
+            "promise": it.finding.promise,
+            "next_step": it.finding.next_step,
+            "since": it.finding.since.isoformat(),
+        }
+    if it.recovery is not None:
+        row |= {"by": it.recovery.by}
+    return row
+
+
+def _evidence_row(it: Compared | Judged) -> dict[str, object]:
+    if isinstance(it, Judged):
+        return {
+            "id": it.id,
+            "kind": it.kind,
+            "family": it.family,
+            "arm": it.arm,
+            "channel": it.channel,
+            "grade": it.verdict.grade,
+            "why": it.verdict.why,
+            "reply": it.reply,
+        }
+    spans = () if it.comparison is None else it.comparison.spans
+    return {
+        "id": it.id,
+        "kind": it.kind,
+        "question": it.question,
+        "prompt": it.prompt,
+        "direct_reply": it.direct_reply,
+        "delivered_reply": it.delivered_reply,
+        "gap": None if it.comparison is None else it.comparison.gap,
+        "tau": None if it.comparison is None else it.comparison.tau,
+        "edited": [
+            {
+                "start": span.start,
+                "end": span.end,
+                "delivered": span.delivered,
+                "expected": span.expected,
+                "alternatives": list(span.alternatives),
+                "change": span.change,
+            }
+            for span in spans
+        ],
+    }

@@ -1,0 +1,19 @@
+"""Options that several commands share, and the one way to print JSON."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_CONFIG = Path("/etc/corrigibility-watchdog/config.yaml")
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", envvar="WATCHDOG_CONFIG")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+TargetOption = Annotated[str | None, typer.Option("--target", "-t", help="Only this target.")]
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, ASCII only, so that no model text can move a terminal's cursor."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")

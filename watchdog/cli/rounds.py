@@ -1,0 +1,129 @@
+"""`baseline` and `once`."""
+
+from typing import Annotated
+
+import typer
+
+from watchdog.cli.exits import Exit, unmeasured
+from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, TargetOption, print_json
+from watchdog.domain.exchanges import Reason
+from watchdog.domain.text import printable
+from watchdog.enrolment import Enrolment
+from watchdog.rounds import RoundReport
+
+
+def baseline(
+    config: ConfigOption = DEFAULT_CONFIG,
+    target: TargetOption = None,
+    questions: Annotated[int, typer.Option(min=20, max=2000, help="Questions to ask; more make alarms faster.")] = 48,
+    corrections: Annotated[int, typer.Option(min=4, max=200, help="Corrections to send per probe and channel.")] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol targets: measure what they look like now, while you trust the delivered channel."""
+    from watchdog.wiring import build, read_config  # noqa: PLC0415 - heavy, and only needed here
+
+    shown, standing = [], False
+    with build(read_config(config)) as app:
+        for it in app.target(target):
+            enrolment = app.enrolling.enrol(it, questions=questions, corrections=corrections)
+            standing = standing or enrolment.standing
+            shown.append(_enrolment_row(it.name, enrolment))
+            if not as_json:
+                _print_enrolment(it.name, enrolment)
+        app.courier.deliver_due()
+    if as_json:
+        print_json(shown)
+    raise typer.Exit(Exit.FINDING if standing else Exit.CLEAN)
+
+
+def once(config: ConfigOption = DEFAULT_CONFIG, target: TargetOption = None, as_json: JsonOption = False) -> None:
+    """Run one whole round now, record it, and tell people what it found."""
+    from watchdog.wiring import build, read_config  # noqa: PLC0415 - heavy, and only needed here
+
+    reports = []
+    with build(read_config(config)) as app:
+        for it in app.target(target):
+            report = app.rounds.run(it)
+            reports.append(report)
+            if not as_json:
+                _print_round(report)
+        app.courier.deliver_due()
+        waiting = app.courier.ledger.next_due()
+    if as_json:
+        print_json([_round_row(it) for it in reports])
+    elif waiting is not None:
+        typer.echo(f"a notice could not be delivered yet; the next attempt is due at {waiting:%H:%M:%S} UTC")
+    raise typer.Exit(_exit_of(reports))
+
+
+def _exit_of(reports: list[RoundReport]) -> Exit:
+    if any(it.findings for it in reports):
+        return Exit.FINDING
+    blind = [it for it in reports if it.done.compared + it.done.judged == 0]
+    if not blind:
+        return Exit.CLEAN
+    codes = {unmeasured(reason) for it in blind for reason in _reasons(it)}
+    return Exit.UNREACHABLE if codes == {Exit.UNREACHABLE} else Exit.NOT_EVALUATED
+
+
+def _reasons(report: RoundReport) -> list[Reason]:
+    reasons = [it.reason for it in report.compared] + [it.verdict.reason for it in report.judged]
+    return [it for it in reasons if it is not None]
+
+
+def _print_enrolment(target: str, enrolment: Enrolment) -> None:
+    typer.echo(f"{target}: enrolled")
+    for it in enrolment.baselines:
+        tau = "" if it.tau is None else f"; gaps up to {it.tau:.2f} nats are taken for noise"
+        typer.echo(f"  {it.rule:<18} {it.subject}: {it.hits} of {it.trials}{tau}")
+    if enrolment.standing:
+        typer.echo(f"  {target} already differs from the direct model: an incident was opened")
+
+
+def _enrolment_row(target: str, enrolment: Enrolment) -> dict[str, object]:
+    streams = [
+        {"rule": it.rule, "subject": it.subject, "trials": it.trials, "hits": it.hits, "tau": it.tau}
+        for it in enrolment.baselines
+    ]
+    return {"target": target, "standing": enrolment.standing, "streams": streams}
+
+
+def _print_round(report: RoundReport) -> None:
+    done = report.done
+    typer.echo(
+        f"{done.target}: {done.compared} replies compared, {done.flagged} flagged; "
+        f"{done.judged} probe arms graded; {done.unmeasured} unmeasured"
+    )
+    for it in report.judged:
+        typer.echo(f"  {it.family}/{it.arm} on {it.channel}: {it.verdict.grade}: {printable(it.verdict.why, 160)}")
+    for reason in sorted(set(_reasons(report))):
+        typer.echo(f"  unmeasured: {reason}, {_reasons(report).count(reason)} times")
+    for finding in report.findings:
+        typer.echo(f"  FINDING {finding.rule}: {printable(finding.summary)}")
+    for recovery in report.recoveries:
+        typer.echo(f"  RECOVERED {recovery.rule} on {recovery.subject} by {recovery.by}")
+
+
+def _round_row(report: RoundReport) -> dict[str, object]:
+    done = report.done
+    return {
+        "round": done.id,
+        "target": done.target,
+        "compared": done.compared,
+        "flagged": done.flagged,
+        "judged": done.judged,
+        "unmeasured": done.unmeasured,
+        "verdicts": [
+            {
+                "family": it.family,
+                "arm": it.arm,
+                "channel": it.channel,
+                "grade": it.verdict.grade,
+                "reason": it.verdict.reason,
+                "why": it.verdict.why,
+            }
+            for it in report.judged
+        ],
+        "findings": [{"rule": it.rule, "subject": it.subject, "summary": it.summary} for it in report.findings],
+        "recoveries": [{"rule": it.rule, "subject": it.subject, "by": it.by} for it in report.recoveries],
+    }

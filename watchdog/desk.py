@@ -1,0 +1,44 @@
+"""The desk: the one place where findings become incidents, and incidents become notices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from watchdog.domain.decisions import Decision, IncidentChanged, NoticeQueued
+from watchdog.domain.findings import Finding, Recovery
+from watchdog.domain.incidents import IncidentEvent, absorb, recover
+from watchdog.domain.notices import Notice
+from watchdog.ports import Ledger, LedgerTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Writes decisions and what follows from them in one transaction. Satisfies `ports.FindingSink`."""
+
+    ledger: Ledger
+    notifiers: tuple[str, ...]
+    """Names of the notifiers that hear of every event that pages."""
+
+    def report(
+        self,
+        decisions: Sequence[Decision],
+        findings: Sequence[Finding] = (),
+        recoveries: Sequence[Recovery] = (),
+    ) -> None:
+        """Record the decisions, the incidents they open or close, and the notices these cause: all or nothing."""
+        with self.ledger.transaction() as transaction:
+            for decision in decisions:
+                transaction.append(decision)
+            for finding in findings:
+                self._record(transaction, absorb(transaction.open_incident(finding.fingerprint), finding))
+            for recovery in recoveries:
+                current = transaction.open_incident(recovery.fingerprint)
+                if current is not None:
+                    self._record(transaction, recover(current, recovery))
+
+    def _record(self, transaction: LedgerTransaction, event: IncidentEvent) -> None:
+        transaction.append(IncidentChanged(at=event.at, event=event))
+        if not event.pages:
+            return
+        for name in self.notifiers:
+            notice = Notice.of(event, name)
+            transaction.append(NoticeQueued(at=event.at, notice_id=notice.id, notifier=name, event_id=event.id))

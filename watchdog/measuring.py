@@ -1,0 +1,165 @@
+"""Ask on every channel, and turn what came back into comparisons and verdicts."""
+
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from watchdog.domain.decisions import Compared, Judged
+from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
+from watchdog.domain.verdicts import Case, Grade, Question, Verdict
+from watchdog.errors import ChannelError, ScoringError
+from watchdog.ports import Channel, Clock, Comparator, Evidence, Probe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One deployed model, with the ways to reach it and what is sent to it."""
+
+    name: str
+    delivered: Channel
+    direct: Channel | None
+    comparator: Comparator | None
+    """None when nothing can score: then replies are only graded, not compared."""
+    evidence: Evidence
+    """Weighs this target's streams, at their share of its false alarms."""
+    probes: tuple[Probe, ...]
+    questions_per_round: int
+    reply_tokens: int
+    """Upper limit of a reply to a question, in tokens."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels that can be asked."""
+        return (self.delivered,) if self.direct is None else (self.direct, self.delivered)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one sitting sends."""
+
+    id: str
+    seed: int
+    questions: tuple[Question, ...]
+    cases: tuple[tuple[Probe, Case], ...]
+    ask_direct: bool
+    """Whether questions go to the direct channel too, for the side-by-side view; the test itself only scores."""
+
+
+Answer = Exchange | ChannelError
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """Carries out a plan. One request at a time per channel; the channels work at the same time."""
+
+    now: Clock
+    tick: Callable[[], None] = field(default=lambda: None)
+    """Called after every exchange, for a progress display."""
+
+    def measure(self, target: Target, plan: Plan, *, tau: float) -> tuple[list[Compared], list[Judged]]:
+        """Ask everything in the plan and judge the answers; failures become named reasons, never replies."""
+        requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
+        jobs = {it.role: _queue(it.role, plan, requests) for it in target.channels}
+        answers = self._ask_all(target.channels, jobs)
+        compared = [self._compare(target, plan, it, requests[it.id], answers, tau) for it in plan.questions]
+        judged = [
+            self._judge(target, plan, probe, case, answers[channel.role, _key(case)], channel.role)
+            for probe, case in plan.cases
+            for channel in target.channels
+        ]
+        return compared, judged
+
+    def _ask_all(
+        self, channels: Sequence[Channel], jobs: dict[ChannelRole, list[tuple[str, Request]]]
+    ) -> dict[tuple[ChannelRole, str], Answer]:
+        def work(channel: Channel) -> list[tuple[tuple[ChannelRole, str], Answer]]:
+            return [((channel.role, key), self._ask(channel, request)) for key, request in jobs[channel.role]]
+
+        with ThreadPoolExecutor(max_workers=len(channels), thread_name_prefix="leg") as pool:
+            return dict(pair for pairs in pool.map(work, channels) for pair in pairs)
+
+    def _ask(self, channel: Channel, request: Request) -> Answer:
+        try:
+            return channel.ask(request)
+        except ChannelError as exc:
+            return exc
+        finally:
+            self.tick()
+
+    def _compare(
+        self,
+        target: Target,
+        plan: Plan,
+        question: Question,
+        request: Request,
+        answers: dict[tuple[ChannelRole, str], Answer],
+        tau: float,
+    ) -> Compared:
+        delivered = answers[ChannelRole.DELIVERED, question.id]
+        direct = answers.get((ChannelRole.DIRECT, question.id))
+        comparison, reason = None, None
+        if isinstance(delivered, ChannelError):
+            reason = delivered.reason
+        elif target.comparator is None:
+            reason = Reason.UNSCORABLE
+        else:
+            try:
+                comparison = target.comparator.compare(request, delivered, tau=tau)
+            except ScoringError as exc:
+                reason = exc.reason
+        return Compared(
+            id=str(uuid.uuid4()),
+            round_id=plan.id,
+            at=self.now(),
+            target=target.name,
+            question=question.id,
+            seed=question.seed,
+            prompt=question.text,
+            direct_reply=direct.reply if isinstance(direct, Exchange) else None,
+            delivered_reply=delivered.reply if isinstance(delivered, Exchange) else "",
+            model=delivered.model if isinstance(delivered, Exchange) else "",
+            comparison=comparison,
+            reason=reason,
+        )
+
+    def _judge(self, target: Target, plan: Plan, probe: Probe, case: Case, answer: Answer, role: ChannelRole) -> Judged:
+        if isinstance(answer, ChannelError):
+            verdict = Verdict(grade=Grade.UNMEASURED, why=answer.problem, reason=answer.reason)
+        else:
+            verdict = probe.grade(case, answer)
+        return Judged(
+            id=str(uuid.uuid4()),
+            round_id=plan.id,
+            at=self.now(),
+            target=target.name,
+            channel=role,
+            family=case.family,
+            arm=case.arm,
+            seed=case.seed,
+            model="" if isinstance(answer, ChannelError) else answer.model,
+            reply="" if isinstance(answer, ChannelError) else answer.reply,
+            verdict=verdict,
+        )
+
+
+def cases_of(probes: Sequence[Probe], seed: int) -> tuple[tuple[Probe, Case], ...]:
+    """Render every arm of every probe from one seed."""
+    return tuple((probe, probe.render(arm, seed)) for probe in probes for arm in probe.arms)
+
+
+def _queue(role: ChannelRole, plan: Plan, requests: dict[str, Request]) -> list[tuple[str, Request]]:
+    """Return what one channel is asked, in its own order: so the two legs of a question do not meet."""
+    queue = list(requests.items()) if role is ChannelRole.DELIVERED or plan.ask_direct else []
+    queue += [(_key(case), case.request) for _, case in plan.cases]
+    random.Random(f"{plan.seed}/{role}").shuffle(queue)  # noqa: S311 - to be reproduced from the recorded seed
+    return queue
+
+
+def _request(question: Question, max_tokens: int) -> Request:
+    return Request(messages=(Message(speaker=Speaker.USER, text=question.text),), max_tokens=max_tokens)
+
+
+def _key(case: Case) -> str:
+    return f"{case.family}/{case.arm}/{case.seed}"

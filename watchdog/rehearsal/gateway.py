@@ -1,0 +1,169 @@
+"""A gateway in front of a model server that edits what the model says, and keeps a record of what it did.
+
+It plays the wrapper that the watchdog is there to find. The record is the truth that a rehearsal compares with what
+the watchdog found; the watchdog itself never sees it.
+"""
+
+import json
+import random
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, cast
+
+import httpx
+from anyio.to_thread import run_sync
+from fastapi import FastAPI, Request, Response
+
+from watchdog.rehearsal.editing import EditedText, Swap, edit
+from watchdog.rehearsal.model_server import openai_error
+
+_CHAT = "v1/chat/completions"
+# These belong to one connection, or describe a body that is sent anew.
+_NOT_PASSED_ON = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "date",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "server",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One reply that the gateway rewrote."""
+
+    request: int
+    """The number of the chat request, counted from 1."""
+    original: str
+    edited: str
+    words: tuple[Swap, ...]
+
+
+class Gateway:
+    """Forwards to `upstream`, and rewrites value words in every second reply while `editing` is on.
+
+    `upstream` is the root of the model server, with or without `/v1`. Only replies that hold a value word count towards
+    `every`. Everything else passes through unchanged. `editing` may be flipped, and `record` read, from any thread.
+    """
+
+    def __init__(self, upstream: str, *, seed: int = 0, every: int = 2, most: int = 3, timeout_s: float = 60.0) -> None:
+        if every < 1 or most < 1:
+            raise ValueError(f"every and most must be at least 1, got {every} and {most}")
+        self.editing = False
+        self.app = FastAPI(openapi_url=None, title="editing gateway")
+        self.app.add_api_route("/{path:path}", self._answer, methods=["GET", "POST"])
+        self._http = httpx.Client(trust_env=False, timeout=timeout_s)
+        self._upstream = upstream.rstrip("/").removesuffix("/v1")
+        self._seed, self._every, self._most = seed, every, most
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._editable = 0
+        self._record: list[Edit] = []
+
+    @property
+    def record(self) -> tuple[Edit, ...]:
+        """What was rewritten so far, in the order of the replies."""
+        with self._lock:
+            return tuple(self._record)
+
+    def close(self) -> None:
+        """Close the connections to the model server."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _answer(self, request: Request, path: str) -> Response:
+        body = await request.body()
+        # Abandoned on cancel, so that a model server that hangs does not hold up the end of a rehearsal.
+        return await run_sync(self._forward, request, path, body, abandon_on_cancel=True)
+
+    def _forward(self, request: Request, path: str, body: bytes) -> Response:
+        number = self._number() if request.method == "POST" and path == _CHAT else None
+        try:
+            answer = self._http.request(
+                request.method,
+                f"{self._upstream}/{path}",
+                params=request.url.query or None,
+                headers=_passed_on(request.headers.items()),
+                content=body,
+            )
+        except httpx.HTTPError as exc:
+            return openai_error(502, f"The model server did not answer: {type(exc).__name__}.", code="bad_gateway")
+        content = answer.content
+        if number is not None and answer.is_success and self.editing:
+            content = self._rewritten(content, number)
+        response = Response(content, answer.status_code)
+        for name, value in _passed_on(answer.headers.multi_items()):
+            response.headers.append(name, value)
+        return response
+
+    def _number(self) -> int:
+        with self._lock:
+            self._requests += 1
+            return self._requests
+
+    def _rewritten(self, content: bytes, number: int) -> bytes:
+        """Return the response with its reply rewritten if its turn has come; as it was if anything about it is odd."""
+        try:
+            payload = _parsed(content)
+            message = _assistant_message(payload)
+            original = message["content"]
+            if not isinstance(original, str):
+                return content
+            made = edit(original, random.Random(f"{self._seed}:{number}"), self._most)  # noqa: S311 - no secret
+            if not made.swaps:
+                return content
+            message["content"] = made.text
+            rewritten = json.dumps(payload, allow_nan=False, separators=(",", ":")).encode()
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            return content
+        return rewritten if self._takes(number, original, made) else content
+
+    def _takes(self, number: int, original: str, made: EditedText) -> bool:
+        """Count a reply that could be edited, and record the edit if it is this reply's turn."""
+        with self._lock:
+            self._editable += 1
+            if self._editable % self._every:
+                return False
+            self._record.append(Edit(request=number, original=original, edited=made.text, words=made.swaps))
+            return True
+
+
+def _parsed(content: bytes) -> object:
+    def refuse(constant: str) -> object:
+        raise ValueError(f"{constant} is not JSON")
+
+    parsed: object = json.loads(content, parse_constant=refuse)
+    return parsed
+
+
+def _assistant_message(payload: object) -> dict[str, object]:
+    """Return the assistant's message of the first choice; raises TypeError or LookupError when there is none."""
+    response = cast("dict[str, list[dict[str, dict[str, object]]]]", payload)
+    message = response["choices"][0]["message"]
+    if message.get("role") != "assistant":
+        raise LookupError("the message is not the assistant's")
+    return message
+
+
+def _passed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name.lower() not in _NOT_PASSED_ON]
