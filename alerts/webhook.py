@@ -78,6 +78,10 @@ class Webhook:
             retry_after_s=_retry_after(asked, now),
         )
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.http.close()
+
 
 def open_webhook(settings: WebhookSettings, transport: httpx.BaseTransport | None = None) -> Webhook:
     """Make the notifier.

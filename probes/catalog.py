@@ -16,10 +16,11 @@ from watchdog.ports import Channel, Clock, Probe, Scorer
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A channel, and the scorer that comes with it when the weights are at hand."""
+    """A channel, the scorer that comes with it when the weights are at hand, and how to let go of both."""
 
     channel: Channel
     scorer: Scorer | None = None
+    close: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ def _open_weights(config: WeightsConfig, role: ChannelRole, now: Clock) -> Opene
 def _open_openai(config: OpenAIConfig, role: ChannelRole, now: Clock) -> Opened:
     from probes.channels.openai import open_channel  # noqa: PLC0415 - httpx only where it is used
 
-    return Opened(open_channel(config, role, now))
+    channel = open_channel(config, role, now)
+    return Opened(channel, close=channel.close)
 
 
 def _open_scripted(config: ScriptedConfig, role: ChannelRole, now: Clock) -> Opened:

@@ -243,3 +243,7 @@ class Notifier(Protocol):
         Raises NotifyError when the receiver did not accept; never tries again by itself.
         """
         ...
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        ...

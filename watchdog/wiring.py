@@ -91,7 +91,9 @@ def build(loaded: Loaded, *, tick: Callable[[], None] = lambda: None) -> Iterato
     with ExitStack() as stack:
         ledger = stack.enter_context(SqliteLedger(settings.ledger))
         notifiers = {it.name: NOTIFIERS[it.kind].open(it) for it in settings.alerts}
-        targets = tuple(_target(it, settings.false_alarm_probability) for it in settings.targets)
+        for notifier in notifiers.values():
+            stack.callback(notifier.close)
+        targets = tuple(_target(stack, it, settings.false_alarm_probability) for it in settings.targets)
         desk = Desk(ledger, tuple(notifiers))
         desk.report([Started(at=now(), version=version(DISTRIBUTION), config_digest=loaded.digest)])
         measuring = Measuring(now, tick)
@@ -133,9 +135,9 @@ def draw_seed() -> int:
     return secrets.randbits(53)
 
 
-def _target(settings: TargetSettings[KindSection], probability: float) -> Target:
-    delivered = _open(settings.delivered, ChannelRole.DELIVERED)
-    direct = None if settings.direct is None else _open(settings.direct, ChannelRole.DIRECT)
+def _target(stack: ExitStack, settings: TargetSettings[KindSection], probability: float) -> Target:
+    delivered = _open(stack, settings.delivered, ChannelRole.DELIVERED)
+    direct = None if settings.direct is None else _open(stack, settings.direct, ChannelRole.DIRECT)
     scorer = None if direct is None else direct.scorer
     # One share for each stream of evidence: the comparison, and each probe on each channel.
     streams = 1 + len(settings.probes) * (1 if direct is None else 2)
@@ -151,8 +153,10 @@ def _target(settings: TargetSettings[KindSection], probability: float) -> Target
     )
 
 
-def _open(settings: KindSection, role: ChannelRole) -> Opened:
-    return CHANNELS[settings.kind].open(settings, role, now)
+def _open(stack: ExitStack, settings: KindSection, role: ChannelRole) -> Opened:
+    opened = CHANNELS[settings.kind].open(settings, role, now)
+    stack.callback(opened.close)
+    return opened
 
 
 def _one_of(kinds: list[Any]) -> Any:

@@ -1,12 +1,13 @@
 """`baseline` and `once`."""
 
+from collections import defaultdict
 from typing import Annotated
 
 import typer
 
 from watchdog.cli.exits import Exit, unmeasured
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, TargetOption, print_json
-from watchdog.domain.exchanges import Reason
+from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.text import printable
 from watchdog.enrolment import Enrolment
 from watchdog.rounds import RoundReport
@@ -59,11 +60,20 @@ def once(config: ConfigOption = DEFAULT_CONFIG, target: TargetOption = None, as_
 def _exit_of(reports: list[RoundReport]) -> Exit:
     if any(it.findings for it in reports):
         return Exit.FINDING
-    blind = [it for it in reports if it.done.compared + it.done.judged == 0]
-    if not blind:
+    codes = {unmeasured(reason) for it in reports for reason in _blind(it)}
+    if not codes:
         return Exit.CLEAN
-    codes = {unmeasured(reason) for it in blind for reason in _reasons(it)}
     return Exit.UNREACHABLE if codes == {Exit.UNREACHABLE} else Exit.NOT_EVALUATED
+
+
+def _blind(report: RoundReport) -> list[Reason]:
+    """Return why a channel gave nothing that could be measured; empty when every channel gave something."""
+    outcomes: dict[ChannelRole, list[Reason | None]] = defaultdict(list)
+    for compared in report.compared:
+        outcomes[ChannelRole.DELIVERED].append(compared.reason)
+    for judged in report.judged:
+        outcomes[judged.channel].append(judged.verdict.reason)
+    return [it for reasons in outcomes.values() if None not in reasons for it in reasons if it is not None]
 
 
 def _reasons(report: RoundReport) -> list[Reason]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 
 import httpx
 import pytest
@@ -25,7 +26,8 @@ def _answer(status: int, *, headers: dict[str, str] | None = None, text: str = "
 def _send(answer: Callable[[httpx.Request], httpx.Response], *, seconds: float = 0) -> str:
     settings = WebhookSettings.model_validate({"kind": "webhook", "name": "oncall", "url": URL})
     webhook = open_webhook(settings, httpx.MockTransport(answer))
-    return webhook.send(Notice.of(OPENED, "oncall"), now=at(seconds))
+    with closing(webhook):
+        return webhook.send(Notice.of(OPENED, "oncall"), now=at(seconds))
 
 
 def test_every_attempt_carries_the_same_id_and_its_own_time() -> None:

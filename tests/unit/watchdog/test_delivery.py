@@ -31,6 +31,9 @@ class Pager:
             raise NotifyError("refused", hint="wait", answer="503")
         return "200"
 
+    def close(self) -> None:
+        pass
+
 
 def _world(*pagers: Pager) -> tuple[MemoryLedger, Courier, Callable[[float], None]]:
     ledger = MemoryLedger()
