@@ -2,10 +2,13 @@
 
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
+from threading import Event
 
+from watchdog.domain.comparisons import Comparison
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
 from watchdog.domain.verdicts import Case, Grade, Question, Verdict
@@ -48,6 +51,8 @@ class Plan:
 
 
 Answer = Exchange | ChannelError
+_Leg = tuple[ChannelRole, str]
+"""A channel, and the key of what it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,15 @@ class Measuring:
         """Ask everything in the plan and judge the answers; failures become named reasons, never replies."""
         requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
         jobs = {it.role: _queue(it.role, plan, requests) for it in target.channels}
-        answers = self._ask_all(target.channels, jobs)
-        compared = [self._compare(target, plan, it, requests[it.id], answers, tau) for it in plan.questions]
+        answers: dict[_Leg, Answer] = {}
+        comparisons: dict[str, Comparison | Reason] = {}
+        for leg, answer in self._ask_all(target.channels, jobs):
+            answers[leg] = answer
+            role, key = leg
+            if role is ChannelRole.DELIVERED and key in requests:
+                # Scored while the channels go on answering: it is the direct model's idle time that is used.
+                comparisons[key] = _compare(target, requests[key], answer, tau)
+        compared = [self._compared(target, plan, it, comparisons[it.id], answers) for it in plan.questions]
         judged = [
             self._judge(target, plan, probe, case, answers[channel.role, _key(case)], channel.role)
             for probe, case in plan.cases
@@ -72,13 +84,30 @@ class Measuring:
         return compared, judged
 
     def _ask_all(
-        self, channels: Sequence[Channel], jobs: dict[ChannelRole, list[tuple[str, Request]]]
-    ) -> dict[tuple[ChannelRole, str], Answer]:
-        def work(channel: Channel) -> list[tuple[tuple[ChannelRole, str], Answer]]:
-            return [((channel.role, key), self._ask(channel, request)) for key, request in jobs[channel.role]]
+        self, channels: Sequence[Channel], jobs: Mapping[ChannelRole, Sequence[tuple[str, Request]]]
+    ) -> Iterator[tuple[_Leg, Answer]]:
+        """Yield answers as they come; one thread for each channel, and no further request once nobody listens."""
+        answered: SimpleQueue[tuple[_Leg, Answer] | None] = SimpleQueue()
+        abandoned = Event()
+
+        def work(channel: Channel) -> None:
+            try:
+                for key, request in jobs[channel.role]:
+                    if abandoned.is_set():
+                        break
+                    answered.put(((channel.role, key), self._ask(channel, request)))
+            finally:
+                answered.put(None)
 
         with ThreadPoolExecutor(max_workers=len(channels), thread_name_prefix="leg") as pool:
-            return dict(pair for pairs in pool.map(work, channels) for pair in pairs)
+            workers = [pool.submit(work, channel) for channel in channels]
+            try:
+                for _ in workers:
+                    yield from iter(answered.get, None)
+            finally:
+                abandoned.set()
+            for worker in workers:
+                worker.result()
 
     def _ask(self, channel: Channel, request: Request) -> Answer:
         try:
@@ -88,27 +117,16 @@ class Measuring:
         finally:
             self.tick()
 
-    def _compare(
+    def _compared(
         self,
         target: Target,
         plan: Plan,
         question: Question,
-        request: Request,
-        answers: dict[tuple[ChannelRole, str], Answer],
-        tau: float,
+        outcome: Comparison | Reason,
+        answers: Mapping[_Leg, Answer],
     ) -> Compared:
         delivered = answers[ChannelRole.DELIVERED, question.id]
         direct = answers.get((ChannelRole.DIRECT, question.id))
-        comparison, reason = None, None
-        if isinstance(delivered, ChannelError):
-            reason = delivered.reason
-        elif target.comparator is None:
-            reason = Reason.UNSCORABLE
-        else:
-            try:
-                comparison = target.comparator.compare(request, delivered, tau=tau)
-            except ScoringError as exc:
-                reason = exc.reason
         return Compared(
             id=str(uuid.uuid4()),
             round_id=plan.id,
@@ -120,8 +138,8 @@ class Measuring:
             direct_reply=direct.reply if isinstance(direct, Exchange) else None,
             delivered_reply=delivered.reply if isinstance(delivered, Exchange) else "",
             model=delivered.model if isinstance(delivered, Exchange) else "",
-            comparison=comparison,
-            reason=reason,
+            comparison=outcome if isinstance(outcome, Comparison) else None,
+            reason=outcome if isinstance(outcome, Reason) else None,
         )
 
     def _judge(self, target: Target, plan: Plan, probe: Probe, case: Case, answer: Answer, role: ChannelRole) -> Judged:
@@ -147,6 +165,18 @@ class Measuring:
 def cases_of(probes: Sequence[Probe], seed: int) -> tuple[tuple[Probe, Case], ...]:
     """Render every arm of every probe from one seed."""
     return tuple((probe, probe.render(arm, seed)) for probe in probes for arm in probe.arms)
+
+
+def _compare(target: Target, request: Request, delivered: Answer, tau: float) -> Comparison | Reason:
+    """Return the comparison of a delivered reply, or why there is none."""
+    if isinstance(delivered, ChannelError):
+        return delivered.reason
+    if target.comparator is None:
+        return Reason.UNSCORABLE
+    try:
+        return target.comparator.compare(request, delivered, tau=tau)
+    except ScoringError as exc:
+        return exc.reason
 
 
 def _queue(role: ChannelRole, plan: Plan, requests: dict[str, Request]) -> list[tuple[str, Request]]:

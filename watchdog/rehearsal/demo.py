@@ -28,8 +28,8 @@ from watchdog.wiring import App, build, read_config
 _CLEAN = 8
 _MOST_EDITED = 8
 _MOST_RECOVERING = CLEAN_ROUNDS + 3
-_ENROLLED_QUESTIONS = 48
-_ENROLLED_CORRECTIONS = 4
+_ENROLLED_QUESTIONS = 40
+_ENROLLED_CORRECTIONS = 3
 _PAGE_WITHIN_S = 10.0
 
 
@@ -225,7 +225,7 @@ def _write_config(config: Path, ledger: Path, stage: Stage, public: str, pager: 
         "delivered": {"kind": "openai", "base-url": public, "model": stage.model_id},
         "direct": dict(stage.direct),
         "probes": ["stop"],
-        "questions-per-round": 3,
+        "questions-per-round": 2,
         "reply-tokens": 24,
     }
     settings = {
