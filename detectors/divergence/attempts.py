@@ -74,11 +74,14 @@ class Attempt:
 
     @property
     def merit(self) -> float:
-        """The words it leaves alone and explains, less a price for those it changes; the end is worth a word more."""
+        """The words it leaves alone and explains, less a price for those it changes, and more for reaching the end."""
         edits = self.proposal.edits
         left_alone = self.explained - sum(edit.last - edit.first for edit in edits)
-        return left_alone + (1 if self.finished else 0) - PRICE * sum(edit.cost for edit in edits)
+        end = 0.0 if not self.finished else ENDED if self.proposal.draft.ended else 1.0
+        return left_alone + end - PRICE * sum(edit.cost for edit in edits)
 
 
 PRICE = 0.75
 """Words that must be explained for each that is changed: one is enough, so that edits may lie close together."""
+ENDED = 3.0
+"""Words that the end is worth where the model, too, would have ended its turn there: that is hard to hit by chance."""

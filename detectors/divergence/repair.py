@@ -2,8 +2,8 @@
 
 What follows an edit was written after another word, so it surprises the model too: gaps alone cannot say which words
 were edited. So the reply is repaired. At the first word that the model would not have written, the small edits that
-could have led there are undone one by one: a word replaced, inserted, deleted, or one of these for two words; the
-word before it is tried as well, because an edit may begin with a likely word. An undone edit is right when the model
+could have led there are undone one by one: a word replaced, inserted, deleted, or one of these for two words; likely
+words shortly before it are tried as well, because an edit may begin with one. An undone edit is right when the model
 would have written what follows, so each attempt is worth the words it explains less a price for the words it changes,
 and the search goes on from the attempt that is worth most. What the best attempt changes are the spans.
 
@@ -13,24 +13,34 @@ the wrong one.
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import replace
 
 from detectors.divergence.attempts import Attempt, Edit, Proposal
 from detectors.divergence.proposals import Proposer
 from detectors.divergence.tokenisations import Draft, Reader, Reading
 from detectors.divergence.words import words
 from watchdog.domain.comparisons import Change, Span
+from watchdog.errors import ScoringError
 
-_HORIZON = 8
-_HOPELESS = 4.0
-"""An attempt that is worth this many words less than the best one is given up."""
+_HORIZON = 5
+"""Words after an edit by which it is judged at first."""
+_PASSES = 4
+"""Scoring calls that the search for a cut may take here: most attempts are wrong, and no cut makes them right."""
+_PLAIN = 1.0
+"""An edit of one word that is worth more than this is not held against edits of two."""
+_PATIENCE = 3
+"""Steps in a row without a better attempt after which the search ends: another model's reply has no repair."""
 
 
 def repair(reader: Reader, reply: str, draft: Draft, readings: Sequence[Reading], *, steps: int) -> tuple[Span, ...]:
-    """Return the edited spans of a reply, given its readings; none when one of them has no excess."""
-    proposer = Proposer(reader=reader, reply=words(reply), draft=draft, horizon=_HORIZON)
-    root = Proposal(edits=(), draft=draft, upto=len(proposer.reply), shift=0)
-    best = _best(proposer, Attempt(proposal=root, reading=furthest(readings), reply=proposer.reply), steps)
-    return _spans(reply, best)
+    """Return the edited spans of a reply, given its readings; none when one of them has no excess.
+
+    At most `steps` attempts are followed; what is not explained by then is one unresolved span.
+    """
+    proposer = Proposer(reader=replace(reader, passes=_PASSES), reply=words(reply), draft=draft, horizon=_HORIZON)
+    proposal = Proposal(edits=(), draft=draft, upto=len(proposer.reply), shift=0)
+    root = Attempt(proposal=proposal, reading=furthest(readings), reply=proposer.reply)
+    return _spans(reply, _best(proposer, root, steps))
 
 
 def furthest(readings: Sequence[Reading]) -> Reading:
@@ -41,28 +51,37 @@ def furthest(readings: Sequence[Reading]) -> Reading:
 def _best(proposer: Proposer, root: Attempt, steps: int) -> Attempt:
     """Return the attempt that is worth most; it may leave an end of the reply unexplained."""
     best = root
-    made = 0
+    made = idle = 0
     heap = [(-root.merit, made, root)]
     for _ in range(steps):
-        if not heap:
+        if not heap or idle == _PATIENCE or heap[0][2].finished:
             break
         _, _, attempt = heapq.heappop(heap)
-        if attempt.finished or attempt.merit < best.merit - _HOPELESS:
+        try:
+            successors = _successors(proposer, attempt)
+        except ScoringError:
+            # Undoing a deletion makes the reply longer, perhaps too long for the model. It is flagged all the same.
             break
-        for successor in _successors(proposer, attempt):
+        for successor in successors:
             made += 1
             heapq.heappush(heap, (-successor.merit, made, successor))
-            best = max(best, successor, key=lambda attempt: attempt.merit)
+        better = max((best, *successors), key=lambda attempt: attempt.merit)
+        best, idle = (best, idle + 1) if better is best else (better, 0)
     return best
 
 
 def _successors(proposer: Proposer, attempt: Attempt) -> list[Attempt]:
     if attempt.reading.excess is None:
-        proposals = [proposer.whole(attempt.proposal)]
-    elif attempt.stuck:
+        return _read(proposer, [proposer.whole(attempt.proposal)])
+    if attempt.stuck:
         return []
-    else:
-        proposals = proposer.proposals(attempt)
+    successors = _read(proposer, proposer.proposals(attempt, 1))
+    if max((successor.merit for successor in successors), default=0) <= attempt.merit + _PLAIN:
+        successors += _read(proposer, proposer.proposals(attempt, 2))
+    return successors
+
+
+def _read(proposer: Proposer, proposals: Sequence[Proposal]) -> list[Attempt]:
     found = proposer.reader.read([proposal.draft for proposal in proposals])
     return [
         Attempt(proposal=proposal, reading=furthest(readings), reply=proposer.reply)
@@ -72,22 +91,24 @@ def _successors(proposer: Proposer, attempt: Attempt) -> list[Attempt]:
 
 
 def _spans(reply: str, best: Attempt) -> tuple[Span, ...]:
-    spans = [_span(reply, best, edit) for edit in best.proposal.edits]
+    spans = tuple(_span(reply, best, edit) for edit in best.proposal.edits)
+    return spans if best.finished else (*spans, _unresolved(reply, best))
+
+
+def _unresolved(reply: str, best: Attempt) -> Span:
     excess = best.reading.excess
-    if excess is not None:
-        start = best.reply[best.explained].start if best.explained < len(best.reply) else len(reply)
-        spans.append(
-            Span(
-                start=start,
-                end=len(reply.rstrip()),
-                delivered=reply[start:].rstrip(),
-                expected="",
-                alternatives=(),
-                gap=float(best.reading.gaps[excess]),
-                change=Change.UNRESOLVED,
-            )
-        )
-    return tuple(spans)
+    end = len(reply.rstrip())
+    start = best.reply[best.explained].start if best.explained < len(best.reply) else end
+    return Span(
+        start=start,
+        end=end,
+        delivered=reply[start:end],
+        expected="",
+        alternatives=(),
+        # Without an excess the search ended before it read the rest; what led there is then the last edit's gap.
+        gap=best.proposal.edits[-1].gap if excess is None else float(best.reading.gaps[excess]),
+        change=Change.UNRESOLVED,
+    )
 
 
 def _span(reply: str, best: Attempt, edit: Edit) -> Span:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-_WORD = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]+")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*|(?:[^\w\s]|_)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
