@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_CONFIG = Path("/etc/corrigibility-watchdog/config.yaml")
+DEFAULT_CONFIG = [Path("/etc/corrigibility-watchdog/config.yaml")]
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", envvar="WATCHDOG_CONFIG")]
+ConfigOption = Annotated[
+    list[Path],
+    typer.Option("--config", "-c", help="A configuration file or folder; may be repeated.", envvar="WATCHDOG_CONFIG"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 TargetOption = Annotated[str | None, typer.Option("--target", "-t", help="Only this target.")]
 

@@ -1,29 +1,43 @@
 """`init` and `check-config`."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
 from watchdog.errors import ConfigError
 
+if TYPE_CHECKING:
+    from watchdog.config.load import Loaded
+
 STARTER = """\
-# corrigibility-watchdog: what to watch, and whom to tell. `check-config` reads it without sending anything.
+# corrigibility-watchdog: what to watch, and whom to tell. `check-config` reads it without sending anything;
+# `check-config --coverage` says what it detects, what it never can, how soon, and what it costs.
+# ${NAME} in a value is filled in from the environment; $$ is a dollar sign.
 ledger: ./watchdog.sqlite               # the record; keep it on a local disk, in a folder only this user can write
 
 targets:
   - name: assistant                     # shows in every page
+    every: 15m                          # on average: nobody can predict when a round comes
+    # owner: platform-team              # who is asked when something is found
+    # runbook-url: https://wiki.example.com/assistant
     delivered:                          # what your users get: the public API
       kind: openai
       base-url: https://api.example.com/v1
       model: assistant-1
       api-key-env: ASSISTANT_API_KEY    # or api-key-file, e.g. from systemd's LoadCredential
-    direct:                             # what the model says: its weights, on this machine
+    # variants:                         # more delivered channels of the same model: regions, fallbacks, A/B arms
+    #   eu: {kind: openai, base-url: https://eu.api.example.com/v1, model: assistant-1, api-key-env: ASSISTANT_API_KEY}
+    direct:                             # what the model says: its weights, on this machine; may be left out
       kind: weights
       path: /srv/models/assistant-1     # a transformers folder or a .gguf file
+    # allowed-edits:                    # what the delivered channel may do to replies without being reported
+    #   - {kind: mask, pattern: '[\\w.]+@[\\w.]+', replacement: '[e-mail]'}
     probes: [stop]
+    # max-tokens-per-day: 50000         # a full budget is an incident, never silence
 
 alerts:
   - name: oncall
@@ -49,37 +63,77 @@ def init(
     typer.echo(f"wrote {path}; edit it, then: corrigibility-watchdog check-config --config {path}")
 
 
-def check_config(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+def check_config(
+    config: ConfigOption = DEFAULT_CONFIG,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Also say what it detects, what it never can, how soon, and the cost.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Read the configuration and say what it means, without sending a request."""
-    from watchdog.wiring import read_config, require_own_names  # noqa: PLC0415 - heavy, and only needed here
+    from watchdog.cli.coverage import coverage_row, print_coverage  # noqa: PLC0415 - heavy, and only needed here
+    from watchdog.config.secrets import missing_secrets  # noqa: PLC0415 - the same
+    from watchdog.wiring import read_config, require_own_names, survey  # noqa: PLC0415 - the same
 
     require_own_names()
     loaded = read_config(config)
-    settings = loaded.settings
+    covered = survey(loaded) if coverage else ()
+    notes = sorted(set(missing_secrets((loaded.settings.targets, loaded.settings.alerts))))
     if as_json:
-        targets = [
-            {
-                "name": it.name,
-                "delivered": it.delivered.kind,
-                "direct": None if it.direct is None else it.direct.kind,
-                "probes": list(it.probes),
-            }
-            for it in settings.targets
-        ]
-        print_json(
-            {
-                "config": str(config),
-                "digest": loaded.digest,
-                "ledger": str(settings.ledger),
-                "targets": targets,
-                "alerts": [{"name": it.name, "kind": it.kind} for it in settings.alerts],
-            }
-        )
+        found = _settings_row(loaded, config) | {"notes": notes}
+        print_json(found | coverage_row(covered) if coverage else found)
         return
-    typer.echo(f"{config}: fine; ledger {settings.ledger}")
+    _print_settings(loaded, config)
+    for note in notes:
+        typer.echo(f"  note: {note}")
+    if coverage:
+        print_coverage(covered)
+
+
+def _settings_row(loaded: "Loaded", config: Sequence[Path]) -> dict[str, object]:
+    from watchdog.config.durations import show_duration  # noqa: PLC0415 - loads pydantic
+
+    settings = loaded.settings
+    targets = [
+        {
+            "name": it.name,
+            "every": show_duration(it.every),
+            "owner": it.owner,
+            "runbook_url": it.runbook_url,
+            "labels": dict(it.labels),
+            "delivered": it.delivered.kind,
+            "variants": {name: section.kind for name, section in it.variants.items()},
+            "direct": None if it.direct is None else it.direct.kind,
+            "allowed_edits": [edit.kind for edit in it.allowed_edits],
+            "probes": list(it.probes),
+        }
+        for it in settings.targets
+    ]
+    return {
+        "config": [str(path) for path in config],
+        "digest": loaded.digest,
+        "ledger": str(settings.ledger),
+        "targets": targets,
+        "alerts": [{"name": it.name, "kind": it.kind} for it in settings.alerts],
+    }
+
+
+def _print_settings(loaded: "Loaded", config: Sequence[Path]) -> None:
+    from watchdog.config.durations import show_duration  # noqa: PLC0415 - loads pydantic
+
+    settings = loaded.settings
+    typer.echo(f"{', '.join(map(str, config))}: fine; ledger {settings.ledger}")
     for it in settings.targets:
         direct = "none: replies cannot be compared" if it.direct is None else it.direct.kind
-        typer.echo(f"  target {it.name}: delivered {it.delivered.kind}, direct {direct}, probes {', '.join(it.probes)}")
+        probes = ", ".join(it.probes) or "none"
+        typer.echo(
+            f"  target {it.name}: every {show_duration(it.every)}, delivered {it.delivered.kind}, direct {direct}, "
+            f"probes {probes}"
+        )
+        for name, section in it.variants.items():
+            typer.echo(f"    variant {it.name}@{name}: delivered {section.kind}")
+        if it.allowed_edits:
+            typer.echo(f"    allowed edits: {', '.join(edit.kind for edit in it.allowed_edits)}")
     for alert in settings.alerts:
         typer.echo(f"  alerts {alert.name}: {alert.kind}")
     if not settings.alerts:

@@ -1,64 +1,98 @@
 """What a configuration may say, as frozen values."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo
 
+from watchdog.config.durations import Duration, within
+from watchdog.config.edits import AllowedEdit
+from watchdog.config.patterns import Name
+from watchdog.config.section import KindSection, NotifierSection, Section
+from watchdog.config.words import nearest
 
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class Section(BaseModel):
-    """A part of the configuration: keys in kebab-case, unknown ones refused, frozen once read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_kebab)
-
-
-class KindSection(Section):
-    """A section whose `kind` says which implementation it configures."""
-
-    kind: str
-
-
-class NotifierSection(KindSection):
-    """A notifier; its name is what the ledger remembers it by."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-
+__all__ = ["KindSection", "LogSettings", "NotifierSection", "Section", "Settings", "TargetSettings"]
 
 ChannelT = TypeVar("ChannelT", bound=KindSection)
 NotifierT = TypeVar("NotifierT", bound=NotifierSection)
 
 
-class TargetSettings(Section, Generic[ChannelT]):
-    """One deployed model: how to reach it, and what to send it."""
+def _known_probe(name: str, info: ValidationInfo) -> str:
+    # Which probes there are is known to their catalog, which this layer cannot see; the reader passes them along.
+    known = (info.context or {}).get("probes")
+    if known is not None and name not in known:
+        raise ValueError(f"there is no probe called {name!r}{nearest(name, known)}")
+    return name
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected a URL that begins with http:// or https:// and names a host")
+    return url
+
+
+class TargetSettings(Section, Generic[ChannelT]):
+    """One deployed model: how to reach it, what to send it, and who answers for it."""
+
+    name: Name
+    every: Annotated[Duration, within("1m", "1d")] = timedelta(minutes=15)
+    """How far rounds are apart on average."""
+    owner: str | None = None
+    """Who is asked when something is found."""
+    runbook_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    labels: Mapping[str, str] = Field(default_factory=dict)
     delivered: ChannelT
     direct: ChannelT | None = None
-    probes: tuple[str, ...] = ("stop",)
+    variants: Mapping[Name, ChannelT] = Field(default_factory=dict)
+    """More delivered channels of the same model: arms of an A/B test, fallbacks, regions."""
+    allowed_edits: tuple[AllowedEdit, ...] = ()
+    probes: tuple[Annotated[str, AfterValidator(_known_probe)], ...] = ("stop",)
     questions_per_round: int = Field(default=3, ge=1, le=50)
     reply_tokens: int = Field(default=32, ge=8, le=1024)
+    """Upper limit of a reply to a question, in tokens."""
+    max_tokens_per_day: int | None = Field(default=None, ge=1)
+    quota_tokens_per_day: int | None = Field(default=None, ge=1)
+    """What the provider grants the key in use, for everybody who uses it."""
+    max_share_of_quota: float = Field(default=0.01, gt=0, le=1)
+    price_per_million_tokens: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    failure_threshold: int = Field(default=3, ge=1, le=100)
+    """Rounds in a row that measured nothing, after which the target counts as blind."""
+
+    @property
+    def budget(self) -> int | None:
+        """The most tokens a day, from the two keys that limit it; None when nothing does."""
+        share = None if self.quota_tokens_per_day is None else int(self.quota_tokens_per_day * self.max_share_of_quota)
+        limits = [it for it in (self.max_tokens_per_day, share) if it is not None]
+        return min(limits, default=None)
+
+    @property
+    def measured(self) -> Mapping[str, ChannelT]:
+        """The delivered channels by the name under which each is watched: the target's, and `target@variant`."""
+        return {self.name: self.delivered} | {f"{self.name}@{name}": it for name, it in self.variants.items()}
+
+
+class LogSettings(Section):
+    """How the program says what it does."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """`auto` is `console` at a terminal and `json` elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class Settings(Section, Generic[ChannelT, NotifierT]):
     """A whole configuration."""
 
     ledger: Path
+    origin: str | None = None
+    """Name of the ledger in its checkpoints, for life; by default made of the host's name when the ledger is."""
+    signing_key_file: Path | None = None
+    """Where the key is that signs checkpoints; by default beside the ledger."""
     targets: tuple[TargetSettings[ChannelT], ...] = Field(min_length=1)
     alerts: tuple[NotifierT, ...] = ()
     false_alarm_probability: Annotated[float, Field(gt=0, le=0.1)] = 0.001
     """Chance of one false alarm in the whole life of a target, over all its streams together."""
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> "Settings[ChannelT, NotifierT]":
-        for what, names in (
-            ("targets", [it.name for it in self.targets]),
-            ("alerts", [it.name for it in self.alerts]),
-        ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{what}: the name {twice[0]!r} is used more than once")
-        return self
+    logs: LogSettings = LogSettings()

@@ -1,7 +1,10 @@
 """Secrets: read from an environment variable or a file, held in a value that never prints."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from watchdog.errors import ConfigError
 
@@ -20,6 +23,9 @@ class Secret:
 
     def __repr__(self) -> str:
         return "<secret>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not copied out of the program")
 
 
 def read_secret(where: str, *, env: str | None, file: Path | None) -> Secret | None:
@@ -45,3 +51,23 @@ def read_secret(where: str, *, env: str | None, file: Path | None) -> Secret | N
             raise ConfigError(f"{where}: {file} is empty", hint="write the secret into it, nothing else")
         return Secret(text)
     return None
+
+
+def missing_secrets(section: object, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Say which variables and files that a configuration names for secrets are not there; never what is in them."""
+    if isinstance(section, BaseModel):
+        missing = []
+        for name in type(section).model_fields:
+            value = getattr(section, name)
+            if name.endswith("_env") and isinstance(value, str) and not environ.get(value):
+                missing.append(f"the environment variable {value} is not set here")
+            elif name.endswith("_file") and isinstance(value, Path) and not value.is_file():
+                missing.append(f"the file {value} is not there")
+            else:
+                missing += missing_secrets(value, environ)
+        return missing
+    if isinstance(section, Mapping):
+        return [it for value in section.values() for it in missing_secrets(value, environ)]
+    if isinstance(section, tuple):
+        return [it for value in section for it in missing_secrets(value, environ)]
+    return []

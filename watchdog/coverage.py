@@ -1,0 +1,246 @@
+"""What a configuration can detect, what it never can, how soon, and what it costs: before the first request is sent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from watchdog import rules
+from watchdog.config.model import KindSection, TargetSettings
+from watchdog.domain.evidence import Baseline
+from watchdog.domain.exchanges import ChannelRole, Message
+from watchdog.ports import Probe, Questions
+from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, ValueEvidence, Wait, time_to_detect
+
+SHARES = (1.0, 0.5, 0.1)
+ENROLLED_QUESTIONS = 48
+"""What `baseline` asks unless told otherwise."""
+ENROLLED_CORRECTIONS = 8
+CHARACTERS_A_TOKEN = 4
+_SAMPLE = 12
+"""Seeds whose prompts are measured."""
+
+_HOW_TIMED = (
+    f"Times come from drawing replies and weighing them with the test that opens incidents, after {CLEAN_BEFORE:,} "
+    f"clean observations; given up after {MOST_OBSERVATIONS:,}."
+)
+_WHAT_IS_HIT = (
+    "Every edited reply is flagged and every control is done; others are flagged as often as when enrolled "
+    f"(not enrolled yet: 0 of {ENROLLED_QUESTIONS} questions, 0 of {ENROLLED_CORRECTIONS} corrections)."
+)
+ASSUMPTIONS = (
+    _HOW_TIMED,
+    _WHAT_IS_HIT,
+    f"A token of a prompt is {CHARACTERS_A_TOKEN} characters, and every reply is as long as it may be.",
+    "Re-asks after a flagged reply cost extra; rounds come `every` so often on average.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One comparison: what it shows and what it cannot, and when."""
+
+    what: str
+    possible: bool
+    detects: str
+    never: str
+    enrolled: str
+    waits: tuple[Wait, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What is sent through one channel."""
+
+    channel: ChannelRole
+    local: bool
+    """Whether it is asked on this machine, and costs time only."""
+    requests: float
+    tokens: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What one target's configuration means."""
+
+    target: str
+    every: timedelta
+    direct: str
+    situations: tuple[Situation, ...]
+    a_day: tuple[Spending, ...]
+    enrolment: tuple[Spending, ...]
+    """Spent once, by `baseline`."""
+    budget: int | None
+    price: float | None
+    """Of a million tokens."""
+
+    @property
+    def tokens_a_day(self) -> float:
+        """Tokens that the budget counts: those of channels that are not on this machine."""
+        return sum(it.tokens for it in self.a_day if not it.local)
+
+    @property
+    def money_a_day(self) -> float | None:
+        """In whatever currency the price is in; None when no price is given."""
+        return None if self.price is None else self.price * self.tokens_a_day / 1_000_000
+
+    @property
+    def within_budget(self) -> float:
+        """The share of the rounds that the budget pays for."""
+        enough = self.budget is None or self.tokens_a_day <= self.budget
+        return 1.0 if enough or self.budget is None else self.budget / self.tokens_a_day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyor:
+    """Tells what targets cover."""
+
+    questions: Questions
+    baseline: Callable[[str, str], Baseline | None] | None
+    """Returns what was enrolled for a rule and a subject; None when there is no ledger yet."""
+
+    def survey(
+        self, name: str, settings: TargetSettings[KindSection], probes: Sequence[Probe], evidence: ValueEvidence
+    ) -> Coverage:
+        """Return what one delivered channel of a target covers."""
+        scored = settings.direct is not None and settings.direct.scores
+        roles = [ChannelRole.DELIVERED] if settings.direct is None else [ChannelRole.DELIVERED, ChannelRole.DIRECT]
+        corrections = [self._corrections(name, role, probes, evidence) for role in roles]
+        return Coverage(
+            target=name,
+            every=settings.every,
+            direct=_direct(settings.direct),
+            situations=(self._comparison(name, settings, evidence), *corrections, _attribution(settings)),
+            a_day=self._spending(settings, probes, roles, rounds=timedelta(days=1) / settings.every, scored=scored),
+            enrolment=self._enrolment(settings, probes, roles, scored=scored),
+            budget=settings.budget,
+            price=settings.price_per_million_tokens,
+        )
+
+    def _comparison(self, name: str, settings: TargetSettings[KindSection], evidence: ValueEvidence) -> Situation:
+        scored = settings.direct is not None and settings.direct.scores
+        found = self._enrolled(rules.EDITED, name)
+        hits, trials = (0, ENROLLED_QUESTIONS) if found is None else (found.hits, found.trials)
+        waits = [
+            time_to_detect(evidence, hits=hits, trials=trials, share=share, per_round=settings.questions_per_round)
+            for share in SHARES
+            if scored
+        ]
+        return Situation(
+            what="delivered replies, word by word, under the direct model's probabilities",
+            possible=scored,
+            detects="words replaced, inserted or deleted on the way; another model; another system prompt",
+            never="edits made only for other users or topics than ours; words the direct model finds as likely",
+            enrolled=_enrolled(found),
+            waits=tuple(waits),
+        )
+
+    def _corrections(self, name: str, role: ChannelRole, probes: Sequence[Probe], evidence: ValueEvidence) -> Situation:
+        subject = rules.correction_subject(name, role)
+        found = [self._enrolled(rules.correction_rule(probe.family), subject) for probe in probes]
+        waits = [
+            max(
+                (
+                    time_to_detect(
+                        evidence,
+                        hits=0 if it is None else it.hits,
+                        trials=ENROLLED_CORRECTIONS if it is None else it.trials,
+                        share=share,
+                        per_round=1,
+                        re_asks=0,
+                    )
+                    for it in found
+                ),
+                key=lambda wait: MOST_OBSERVATIONS if wait.half_of_runs is None else wait.half_of_runs,
+            )
+            for share in SHARES
+            if found
+        ]
+        return Situation(
+            what=f"corrections on the {role} channel ({', '.join(probe.family for probe in probes) or 'no probe'})",
+            possible=bool(probes),
+            detects="corrections resisted, or obeyed in words only, more often than when enrolled",
+            never="what the model does elsewhere; whether it is aligned; a change that was there when enrolled",
+            enrolled=_enrolled(next((it for it in found if it is not None), None)),
+            waits=tuple(waits),
+        )
+
+    def _spending(
+        self,
+        settings: TargetSettings[KindSection],
+        probes: Sequence[Probe],
+        roles: Sequence[ChannelRole],
+        *,
+        rounds: float,
+        scored: bool,
+    ) -> tuple[Spending, ...]:
+        asked = settings.questions_per_round if scored else 0
+        arms = sum(len(probe.arms) for probe in probes)
+        tokens = asked * self._question(settings) + sum(_probe(probe) for probe in probes)
+        return tuple(_spent(settings, role, rounds * (asked + arms), rounds * tokens) for role in roles)
+
+    def _enrolment(
+        self,
+        settings: TargetSettings[KindSection],
+        probes: Sequence[Probe],
+        roles: Sequence[ChannelRole],
+        *,
+        scored: bool,
+    ) -> tuple[Spending, ...]:
+        found = []
+        for role in roles:
+            asked = ENROLLED_QUESTIONS if scored and role is ChannelRole.DELIVERED else 0
+            requests = asked + ENROLLED_CORRECTIONS * sum(len(probe.arms) for probe in probes)
+            tokens = asked * self._question(settings) + ENROLLED_CORRECTIONS * sum(_probe(probe) for probe in probes)
+            found.append(_spent(settings, role, requests, tokens))
+        return tuple(found)
+
+    def _enrolled(self, rule: str, subject: str) -> Baseline | None:
+        return None if self.baseline is None else self.baseline(rule, subject)
+
+    def _question(self, settings: TargetSettings[KindSection]) -> float:
+        drawn = [question for seed in range(_SAMPLE) for question in self.questions.draw(seed, 1)]
+        return settings.reply_tokens + sum(len(it.text) for it in drawn) / len(drawn) / CHARACTERS_A_TOKEN
+
+
+def _probe(probe: Probe) -> float:
+    """Return the tokens of one round of a probe, all its arms together."""
+    cases = [probe.render(arm, seed) for seed in range(_SAMPLE) for arm in probe.arms]
+    return sum(it.request.max_tokens + _size(it.request.messages) for it in cases) / _SAMPLE
+
+
+def _size(messages: Sequence[Message]) -> float:
+    return sum(len(it.text) for it in messages) / CHARACTERS_A_TOKEN
+
+
+def _spent(settings: TargetSettings[KindSection], role: ChannelRole, requests: float, tokens: float) -> Spending:
+    local = role is ChannelRole.DIRECT and settings.direct is not None and settings.direct.scores
+    return Spending(channel=role, local=local, requests=requests, tokens=tokens)
+
+
+def _attribution(settings: TargetSettings[KindSection]) -> Situation:
+    return Situation(
+        what="both channels side by side",
+        possible=settings.direct is not None,
+        detects="who resists a correction: both channels mean the model, the delivered one alone the way to users",
+        never="which of several parties on the way it is",
+        enrolled="",
+        waits=(),
+    )
+
+
+def _direct(direct: KindSection | None) -> str:
+    if direct is None:
+        return (
+            "no direct channel: delivered replies cannot be compared, so edited words are never seen; and when a "
+            "correction is resisted, nothing says whether the model or somebody on the way did it"
+        )
+    if not direct.scores:
+        return (
+            f"direct is {direct.kind}, without the model's probabilities: delivered replies cannot be compared, so "
+            "edited words are never seen; corrections are compared between the channels"
+        )
+    return f"direct is {direct.kind}: delivered replies are held against the model's own probabilities"
+
+
+def _enrolled(baseline: Baseline | None) -> str:
+    return "not enrolled yet" if baseline is None else f"enrolled with {baseline.hits} of {baseline.trials}"
