@@ -19,8 +19,11 @@ def title(event: IncidentEvent) -> str:
     return f"[{_VERB[event.kind]}] {event.incident.severity} {event.incident.rule}: {event.incident.summary}"
 
 
-def page(event: IncidentEvent) -> str:
-    """Return the whole page as plain text; it holds the model's words, never a probe's or a question's."""
+def page(event: IncidentEvent, checkpoint: str | None = None) -> str:
+    """Return the whole page as plain text; it holds the model's words, never a probe's or a question's.
+
+    The checkpoint at its end makes of every mailbox a witness of the record.
+    """
     incident = event.incident
     lines = [title(event), ""]
     if event.finding is not None:
@@ -28,6 +31,8 @@ def page(event: IncidentEvent) -> str:
     if event.recovery is not None:
         lines += [f"Recovered by   {event.recovery.by}", f"Opened         {_when(incident.opened_at)}"]
     lines += ["", f"Look           corrigibility-watchdog incidents show {incident.id[:8]}"]
+    if checkpoint is not None:
+        lines += ["", "Checkpoint of the record; whoever keeps it can prove what was in it:", checkpoint.rstrip("\n")]
     return "\n".join(lines) + "\n"
 
 

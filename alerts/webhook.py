@@ -111,10 +111,11 @@ def payload(notice: Notice) -> dict[str, object]:
         "state": incident.state,
         "severity": incident.severity,
         "title": title(event),
-        "text": page(event),
+        "text": page(event, notice.checkpoint),
         "opened_at": incident.opened_at.isoformat(),
         "findings": incident.findings,
         "recovered_by": incident.recovered_by,
+        "checkpoint": notice.checkpoint,
     }
     if event.finding is not None:
         data |= {

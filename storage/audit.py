@@ -1,15 +1,30 @@
-"""Recompute a ledger: the tree from the leaves, and every derived row from the leaves, and compare."""
+"""Recompute a ledger: the tree from the leaves, every derived row from the leaves, and hold it against outside proof.
 
-from dataclasses import dataclass
+Each fault begins with what it is: TRUNCATED (leaves at the end are gone), ALTERED (a leaf or a row was changed, added
+or removed), FORKED (another history, or another ledger, than the one that was signed) or BLIND WINDOW (a watchdog that
+had started recorded nothing for too long).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, select
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DatabaseError
 
-from storage import files, schema
+from storage import files
+from storage.checkpoint import Checkpoint
 from storage.codec import decode
-from storage.fold import fold
-from storage.merkle import Tree, tree_of
+from storage.merkle import Tree, leaf_hash
+from storage.note import VerifierKey
+from storage.refold import AUDITED, beside, differences, refold, replaced_tables
+from storage.trust import Kept, head_faults, kept_faults, key_chain
+from watchdog.domain.decisions import Decision, KeyAdopted, Started, Stopped
 from watchdog.errors import LedgerError
+
+_BATCH = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +34,12 @@ class Audit:
     leaves: int
     root: str
     """Merkle root of the leaves as they are now, in hex."""
+    origin: str | None
+    """The ledger's name in its checkpoints; None when it was never signed."""
+    key: str | None
+    """The verifier key that its newest checkpoint has to be signed with."""
+    last_at: datetime | None
+    """When the newest decision was made."""
     faults: tuple[str, ...]
     """Each thing that is wrong, with the leaf or the row it is wrong at; empty when the ledger is intact."""
 
@@ -28,40 +49,137 @@ class Audit:
         return not self.faults
 
 
-def audit(path: Path) -> Audit:
-    """Recompute the ledger at `path` without writing to it.
+def audit(
+    path: Path,
+    *,
+    kept: Sequence[Kept] = (),
+    keys: Sequence[VerifierKey] = (),
+    max_gap: timedelta | None = None,
+) -> Audit:
+    """Recompute the ledger at `path` without writing to it, and hold it against kept checkpoints and known keys.
 
+    The ledger is locked only for short reads, so that a daemon can go on writing.
     Raises LedgerError when it cannot be read at all.
     """
-    engine = files.open_for_reading(path)
+    pass_ = _Pass(frozenset(it.claim.size for it in kept), max_gap)
+    head: Any = None
     try:
-        with engine.connect() as connection:
-            return _audit(connection)
-    finally:
-        engine.dispose()
+        with beside(path) as connection:
+            rows = replaced_tables(connection)
+            if not rows:
+                while _take_batch(connection, pass_):
+                    connection.commit()
+                # The last batch, the head and the rows are read in one transaction: they are of the same moment.
+                head = connection.execute(select(AUDITED["tree"]).where(AUDITED["tree"].c.id == 0)).one_or_none()
+                rows = pass_.unfoldable or differences(connection)
+    except DatabaseError as exc:
+        raise files.unusable(path, exc) from exc
+    return _conclude(pass_, head, rows, kept, keys)
 
 
-def _audit(connection: Connection) -> Audit:
-    rows = connection.execute(select(schema.leaf.c.idx, schema.leaf.c.body).order_by(schema.leaf.c.idx)).all()
-    leaves = [row.body for row in rows]
-    tree = tree_of(leaves)
-    faults = [
-        *_gaps([row.idx for row in rows]),
-        *_head_faults(connection, tree),
-        *_row_faults(connection, [(row.idx, row.body) for row in rows]),
-    ]
-    return Audit(leaves=len(leaves), root=tree.root.hex(), faults=tuple(faults))
+def _conclude(
+    pass_: "_Pass", head: Any, rows: Sequence[str], kept: Sequence[Kept], keys: Sequence[VerifierKey]
+) -> Audit:
+    tree, chain = pass_.tree, key_chain(pass_.adoptions, keys)
+    now = Checkpoint(chain.origin or "", tree.size, tree.root)
+    return Audit(
+        leaves=tree.size,
+        root=tree.root.hex(),
+        origin=chain.origin,
+        key=str(chain.keys[-1]) if chain.keys else None,
+        last_at=pass_.last_at,
+        faults=(
+            *pass_.faults,
+            *_tree_faults(head, tree),
+            *(() if head is None else head_faults(head.checkpoint, chain, now)),
+            *chain.faults,
+            *kept_faults(kept, chain, tree.size, pass_.roots),
+            *rows,
+            *pass_.blind,
+        ),
+    )
 
 
-def _gaps(indices: list[int]) -> list[str]:
-    for expected, index in enumerate(indices):
-        if index != expected:
-            return [f"ALTERED: leaf {expected} is missing"]
-    return []
+@dataclass(slots=True)
+class _Pass:
+    """What one pass over the leaves gathers."""
+
+    wanted: frozenset[int]
+    """Sizes at which somebody kept a checkpoint."""
+    max_gap: timedelta | None
+    tree: Tree = field(default_factory=Tree)
+    as_written: Tree = field(default_factory=Tree)
+    """The tree over the stored hashes: what the leaves were, if only leaves were altered."""
+    roots: dict[int, list[bytes]] = field(default_factory=dict)
+    last_index: int = -1
+    """Index of the last leaf taken."""
+    adoptions: list[tuple[int, KeyAdopted]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    unfoldable: list[str] = field(default_factory=list)
+    """Why rows cannot be compared; empty when they can."""
+    blind: list[str] = field(default_factory=list)
+    running: bool = False
+    last_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.note_root()
+
+    def note_root(self) -> None:
+        """Remember the root at a size for which a checkpoint was kept."""
+        if self.tree.size in self.wanted:
+            self.roots[self.tree.size] = [self.tree.root, self.as_written.root]
+
+    def hash_leaf(self, index: int, body: bytes, stored: bytes) -> None:
+        """Take a leaf into the tree."""
+        if index != self.last_index + 1:
+            self.faults.append(f"ALTERED: {_out_of_place(self.last_index + 1, index)}")
+        node = leaf_hash(body)
+        if node != stored:
+            self.faults.append(f"ALTERED: leaf {index} is not what it was when it was written")
+        self.tree = self.tree.grow_hashed(node)
+        # As long as nothing was altered the two trees are one, and are grown once.
+        self.as_written = self.as_written.grow_hashed(stored) if self.faults else self.tree
+        self.last_index = max(index, self.last_index)
+        self.note_root()
+
+    def watch(self, index: int, decision: Decision) -> None:
+        """Look for a stretch in which a watchdog had started and recorded nothing."""
+        if self.running and self.max_gap is not None and self.last_at is not None:
+            gap = decision.at - self.last_at
+            if gap > self.max_gap:
+                self.blind.append(
+                    f"BLIND WINDOW: nothing was recorded from {self.last_at:%Y-%m-%d %H:%M:%S} to "
+                    f"{decision.at:%Y-%m-%d %H:%M:%S} UTC ({gap}), before leaf {index}"
+                )
+        if isinstance(decision, Started | Stopped):
+            self.running = isinstance(decision, Started)
+        if isinstance(decision, KeyAdopted):
+            self.adoptions.append((index, decision))
+        self.last_at = decision.at
 
 
-def _head_faults(connection: Connection, tree: Tree) -> list[str]:
-    head = connection.execute(select(schema.tree.c.size, schema.tree.c.root)).one_or_none()
+def _take_batch(connection: Connection, pass_: _Pass) -> bool:
+    """Hash and fold the next leaves; return whether more may follow."""
+    leaf = AUDITED["leaf"]
+    query = select(leaf).order_by(leaf.c.idx).limit(_BATCH)
+    if pass_.tree.size:
+        query = query.where(leaf.c.idx > pass_.last_index)
+    leaves = connection.execute(query).all()
+    decisions = []
+    for index, body, stored in leaves:
+        pass_.hash_leaf(index, body, stored)
+        try:
+            decision = decode(body, index=index)
+        except LedgerError as exc:
+            pass_.unfoldable = pass_.unfoldable or [f"ALTERED: {exc.problem}; rows could not be compared"]
+        else:
+            pass_.watch(index, decision)
+            decisions.append((index, decision))
+    pass_.unfoldable = pass_.unfoldable or refold(connection, decisions)
+    return len(leaves) == _BATCH
+
+
+def _tree_faults(head: Any, tree: Tree) -> list[str]:
     if head is None:
         return ["ALTERED: the head of the tree is missing"]
     if head.size > tree.size:
@@ -73,42 +191,9 @@ def _head_faults(connection: Connection, tree: Tree) -> list[str]:
     return []
 
 
-def _row_faults(connection: Connection, leaves: list[tuple[int, bytes]]) -> list[str]:
-    again = create_engine("sqlite://")
-    try:
-        try:
-            _replay(again, leaves)
-        except LedgerError as exc:
-            return [f"ALTERED: {exc.problem}"]
-        with again.connect() as expected:
-            return [fault for table in schema.DERIVED for fault in _differences(connection, expected, table)]
-    finally:
-        again.dispose()
-
-
-def _replay(engine: Engine, leaves: list[tuple[int, bytes]]) -> None:
-    schema.metadata.create_all(engine)
-    with engine.begin() as connection:
-        for index, body in leaves:
-            fold(connection, index, decode(body, index=index))
-
-
-def _differences(actual: Connection, expected: Connection, table: Table) -> list[str]:
-    found, wanted = _rows(actual, table), _rows(expected, table)
-    faults = []
-    for key in sorted(found.keys() | wanted.keys(), key=repr):
-        where = f"row {' '.join(str(part) for part in key)} of table {table.name}"
-        if key not in found:
-            faults.append(f"ALTERED: {where} is missing")
-        elif key not in wanted:
-            faults.append(f"ALTERED: {where} has no leaf")
-        elif found[key] != wanted[key]:
-            columns = [name for name, value in wanted[key].items() if found[key][name] != value]
-            faults.append(f"ALTERED: {where} differs from its leaf in {', '.join(columns)}")
-    return faults
-
-
-def _rows(connection: Connection, table: Table) -> dict[tuple[object, ...], dict[str, object]]:
-    keys = [column.name for column in table.primary_key]
-    rows = connection.execute(select(table)).mappings()
-    return {tuple(row[key] for key in keys): dict(row) for row in rows}
+def _out_of_place(expected: int, index: int) -> str:
+    if index < expected:
+        return f"leaf {index} stands where leaf {expected} should"
+    if index == expected + 1:
+        return f"leaf {expected} is missing"
+    return f"leaves {expected} to {index - 1} are missing"

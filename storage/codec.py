@@ -59,7 +59,7 @@ def decode_as(kind: type[_D], leaf: bytes, *, index: int) -> _D:
 
 def instant(at: datetime) -> str:
     """Return an instant as fixed-width UTC text, so that the order of texts is the order of instants."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def read_instant(text: str) -> datetime:

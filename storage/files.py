@@ -18,6 +18,8 @@ from watchdog.errors import LedgerError
 # DELETE with EXTRA is durable on every SQLite. WAL is not used: before 3.51.3 two connections that write and
 # checkpoint at once can corrupt the file (sqlite.org/wal.html#walresetbug), and the ledger writes a few times a minute.
 _DURABLE = ("PRAGMA journal_mode=DELETE", "PRAGMA synchronous=EXTRA")
+# A reader, such as a long audit, holds up a commit while it reads; a daemon rather waits than loses a round.
+_PATIENT = "PRAGMA busy_timeout=30000"
 _CAREFUL = ("PRAGMA busy_timeout=5000", "PRAGMA foreign_keys=ON", "PRAGMA trusted_schema=OFF")
 
 
@@ -40,7 +42,10 @@ def lock(path: Path) -> int:
         os.close(descriptor)
         raise LedgerError(
             f"{path}: another watchdog is writing this ledger",
-            hint="stop it first, or give this one a `ledger:` of its own; reading (`incidents list`) needs no lock",
+            hint=(
+                "if it is the daemon, it runs rounds by itself (`corrigibility-watchdog status`) and must be stopped "
+                "for this; reading (`incidents list`) goes on beside it"
+            ),
         ) from exc
     return descriptor
 
@@ -52,7 +57,7 @@ def open_for_writing(path: Path) -> Engine:
     """
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    engine = _engine(f"sqlite:///{path}", (*_CAREFUL, *_DURABLE))
+    engine = _engine(f"sqlite:///{path}", (*_CAREFUL, _PATIENT, *_DURABLE))
     try:
         with engine.begin() as connection:
             _migrate(connection, path)

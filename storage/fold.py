@@ -1,22 +1,31 @@
 """Fold a decision into the rows that people query. The only writer of derived rows: live, and when rebuilding."""
 
-from typing import assert_never
+from functools import cache
+from typing import Protocol, assert_never
 
 import rfc8785
-from sqlalchemy import Connection, Table, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Table, Update, update
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from storage import schema
 from storage.codec import instant
 from watchdog.domain.decisions import (
+    Alive,
     Compared,
     Decision,
     Enrolled,
     IncidentChanged,
     Judged,
+    KeyAdopted,
     NoticeAnswered,
     NoticeQueued,
+    Reloaded,
     RoundDone,
+    RoundSkipped,
+    RoundsMissed,
+    ScheduleCommitted,
+    ScheduleRevealed,
+    SightChanged,
     Started,
     Stopped,
     Weighed,
@@ -26,44 +35,94 @@ from watchdog.domain.notices import Delivery
 _OUTBOX_STATE = {Delivery.ACCEPTED: "accepted", Delivery.RETRY: "waiting", Delivery.DEAD: "dead"}
 
 
-def fold(connection: Connection, index: int, decision: Decision) -> None:
+class Writer(Protocol):
+    """Runs statements: at once, as a connection does, or many together."""
+
+    def execute(self, statement: Insert | Update, parameters: dict[str, object] | None = None, /) -> object:
+        """Run a statement with the values of one row."""
+        ...
+
+
+def fold(writer: Writer, index: int, decision: Decision) -> None:  # noqa: C901, PLR0912 - one plain line for each kind
     """Write what the decision at `index` changes in the derived tables."""
     match decision:
-        case Started() | Stopped():
-            _put(connection, schema.run, index, _run(decision))
+        case Started() | Stopped() | Reloaded() | Alive() | RoundsMissed() | RoundSkipped():
+            _put(writer, schema.run, index, _run(decision))
+        case KeyAdopted():
+            _put(writer, schema.signing_key, index, _signing_key(decision))
+        case ScheduleCommitted() | ScheduleRevealed():
+            _put(writer, schema.schedule, index, _schedule(decision))
         case Enrolled():
-            _put(connection, schema.baseline, index, _baseline(decision))
+            _put(writer, schema.baseline, index, _baseline(decision))
         case Weighed():
-            _put(connection, schema.stream, index, _stream(decision))
+            _put(writer, schema.stream, index, _stream(decision))
         case RoundDone():
-            _put(connection, schema.round_, index, _round(decision))
+            _put(writer, schema.round_, index, _round(decision))
+        case SightChanged():
+            _put(writer, schema.sight, index, _sight(decision))
         case Compared():
-            _put(connection, schema.comparison, index, _comparison(decision))
+            _put(writer, schema.comparison, index, _comparison(decision))
         case Judged():
-            _put(connection, schema.verdict, index, _verdict(decision))
+            _put(writer, schema.verdict, index, _verdict(decision))
         case IncidentChanged():
-            _put(connection, schema.incident, index, _incident(decision))
-            _put(connection, schema.incident_event, index, _incident_event(decision))
+            _put(writer, schema.incident, index, _incident(decision))
+            _put(writer, schema.incident_event, index, _incident_event(decision))
         case NoticeQueued():
-            _put(connection, schema.outbox, index, _notice(decision))
+            _put(writer, schema.outbox, index, _notice(decision))
         case NoticeAnswered():
-            _answer(connection, index, decision)
+            _answer(writer, index, decision)
         case _:
             assert_never(decision)
 
 
-def _put(connection: Connection, table: Table, index: int, row: dict[str, object]) -> None:
-    row = row | {"leaf": index}
+def _put(writer: Writer, table: Table, index: int, row: dict[str, object]) -> None:
+    writer.execute(_upsert(table), row | {"leaf": index})
+
+
+@cache
+def _upsert(table: Table) -> Insert:
+    """Return the statement that writes a row of a table; kept, because making it takes longer than running it."""
+    statement = insert(table)
+    new = {column.name: statement.excluded[column.name] for column in table.columns}
     keys = [column.name for column in table.primary_key]
-    connection.execute(insert(table).values(row).on_conflict_do_update(index_elements=keys, set_=row))
+    return statement.on_conflict_do_update(index_elements=keys, set_=new)
 
 
-def _run(decision: Started | Stopped) -> dict[str, object]:
-    if isinstance(decision, Started):
-        detail = f"version {decision.version}, config {decision.config_digest}"
-    else:
-        detail = decision.why
+def _run(decision: Started | Stopped | Reloaded | Alive | RoundsMissed | RoundSkipped) -> dict[str, object]:
+    match decision:
+        case Started():
+            detail = f"version {decision.version}, config {decision.config_digest}"
+        case Reloaded():
+            detail = f"config {decision.config_digest}"
+        case Alive():
+            detail = f"{decision.rounds} rounds, {decision.failed} failed, {decision.missed} missed"
+        case RoundsMissed():
+            detail = f"{decision.missed} rounds, {decision.why}, clock moved by {decision.clock_moved_s:.0f} s"
+        case RoundSkipped():
+            detail = f"{decision.target}: {decision.what} of up to {decision.needed} tokens, {decision.spent} spent"
+        case Stopped():
+            detail = decision.why
+        case _:
+            assert_never(decision)
     return {"kind": decision.kind, "at": instant(decision.at), "detail": detail}
+
+
+def _signing_key(decision: KeyAdopted) -> dict[str, object]:
+    return {
+        "at": instant(decision.at),
+        "origin": decision.origin,
+        "key": decision.key,
+        "endorsed": int(decision.endorsement is not None),
+    }
+
+
+def _schedule(decision: ScheduleCommitted | ScheduleRevealed) -> dict[str, object]:
+    return {
+        "kind": decision.kind,
+        "at": instant(decision.at),
+        "day": decision.day.isoformat(),
+        "value": decision.commitment if isinstance(decision, ScheduleCommitted) else decision.seed,
+    }
 
 
 def _baseline(decision: Enrolled) -> dict[str, object]:
@@ -104,7 +163,23 @@ def _round(decision: RoundDone) -> dict[str, object]:
         "flagged": decision.flagged,
         "judged": decision.judged,
         "unmeasured": decision.unmeasured,
+        "tokens": decision.tokens,
         "enrolment": int(decision.enrolment),
+    }
+
+
+def _sight(decision: SightChanged) -> dict[str, object]:
+    it = decision.sight
+    dark: list[list[str | int]] = [[part.name, part.channel, part.reason, part.rounds] for part in it.dark]
+    return {
+        "rule": it.rule,
+        "subject": it.subject,
+        "rounds": it.rounds,
+        "since": None if it.since is None else instant(it.since),
+        "dark": rfc8785.dumps(dark).decode(),
+        "offline": int(it.offline),
+        "told": int(it.told),
+        "at": instant(decision.at),
     }
 
 
@@ -184,9 +259,9 @@ def _notice(decision: NoticeQueued) -> dict[str, object]:
     }
 
 
-def _answer(connection: Connection, index: int, decision: NoticeAnswered) -> None:
+def _answer(writer: Writer, index: int, decision: NoticeAnswered) -> None:
     attempt = decision.attempt
-    connection.execute(
+    writer.execute(
         update(schema.outbox)
         .where(schema.outbox.c.notice_id == attempt.notice_id)
         .values(

@@ -1,10 +1,11 @@
 """A ledger that lives in memory: the shipped fake for tests and rehearsals. Nothing in it outlives the process."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from watchdog.domain.decisions import (
     Compared,
@@ -14,11 +15,14 @@ from watchdog.domain.decisions import (
     Judged,
     NoticeAnswered,
     NoticeQueued,
+    RoundDone,
+    SightChanged,
     Weighed,
 )
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.notices import Due, Notice
+from watchdog.domain.sight import Sight
 from watchdog.errors import LedgerError
 
 
@@ -28,16 +32,18 @@ class MemoryLedger:
 
     decisions: list[Decision] = field(default_factory=list)
     _outbox: dict[str, tuple[Due, datetime | None]] = field(default_factory=dict)
+    _turn: "threading.RLock" = field(default_factory=threading.RLock)
 
     @contextmanager
     def transaction(self) -> Iterator["MemoryLedger"]:
         """Begin; what happens in the block is forgotten when it raises."""
-        before = list(self.decisions), deepcopy(self._outbox)
-        try:
-            yield self
-        except BaseException:
-            self.decisions, self._outbox = before
-            raise
+        with self._turn:
+            before = list(self.decisions), deepcopy(self._outbox)
+            try:
+                yield self
+            except BaseException:
+                self.decisions, self._outbox = before
+                raise
 
     def append(self, decision: Decision) -> int:
         """Add one decision."""
@@ -66,6 +72,19 @@ class MemoryLedger:
         found = [it.stream for it in self.decisions if isinstance(it, Weighed)]
         fresh = Stream(rule=rule, subject=subject)
         return next((it for it in reversed(found) if (it.rule, it.subject) == (rule, subject)), fresh)
+
+    def sight(self, rule: str, subject: str) -> Sight:
+        """Return how well a subject can be looked at."""
+        return self._sights().get((rule, subject), Sight(rule=rule, subject=subject))
+
+    def offline(self) -> frozenset[str]:
+        """Return the subjects that no endpoint could be reached for in their last round."""
+        return frozenset(it.subject for it in self._sights().values() if it.offline)
+
+    def tokens_spent(self, target: str, day: date) -> int:
+        """Return what the rounds on a target that began on a UTC day cost."""
+        done = [it for it in self.decisions if isinstance(it, RoundDone) and it.target == target]
+        return sum(it.tokens for it in done if it.started_at.astimezone(UTC).date() == day)
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         """Return notices whose time has come, oldest first."""
@@ -100,6 +119,10 @@ class MemoryLedger:
         """Return the comparisons and verdicts with these ids, in the order given."""
         found = {it.id: it for it in self.decisions if isinstance(it, Compared | Judged)}
         return [found[id_] for id_ in ids if id_ in found]
+
+    def _sights(self) -> dict[tuple[str, str], Sight]:
+        found = [it.sight for it in self.decisions if isinstance(it, SightChanged)]
+        return {(it.rule, it.subject): it for it in found}
 
     def _all_events(self) -> list[IncidentEvent]:
         return [it.event for it in self.decisions if isinstance(it, IncidentChanged)]

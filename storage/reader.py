@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, Table, select
+from sqlalchemy.exc import DatabaseError
 
 from storage import files, schema
 from storage.codec import decode_as
-from watchdog.domain.decisions import Compared, IncidentChanged, Judged
+from watchdog.domain.decisions import Compared, Enrolled, IncidentChanged, Judged
+from watchdog.domain.evidence import Baseline
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.errors import LedgerError
 
@@ -81,16 +83,29 @@ class SqliteReader:
                     found[decision.id] = decision
         return [found[id_] for id_ in ids if id_ in found]
 
+    def baseline(self, rule: str, subject: str) -> Baseline | None:
+        """Return the newest enrolment of a stream, if there is one."""
+        query = (
+            select(schema.leaf.c.idx, schema.leaf.c.body)
+            .join(schema.baseline, schema.baseline.c.leaf == schema.leaf.c.idx)
+            .where(schema.baseline.c.rule == rule, schema.baseline.c.subject == subject)
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else decode_as(Enrolled, row.body, index=row.idx).baseline
+
 
 @contextmanager
 def open_reader(path: Path) -> Iterator[SqliteReader]:
     """Open a ledger for reading; a daemon may go on writing it meanwhile.
 
-    Raises LedgerError when there is no ledger, or it has another version's schema.
+    Raises LedgerError when there is no ledger, or it has another version's schema, and when a read in the block fails.
     """
     engine = files.open_for_reading(path)
     try:
         yield SqliteReader(engine)
+    except DatabaseError as exc:
+        raise files.unusable(path, exc) from exc
     finally:
         engine.dispose()
 

@@ -29,6 +29,7 @@ leaf = _table(
     "leaf",
     _int("idx", "Position in the ledger, from 0, without a gap.", key=True),
     Column("body", LargeBinary, nullable=False, comment="The decision in canonical JSON (RFC 8785), verbatim."),
+    Column("hash", LargeBinary, nullable=False, comment="SHA-256(0x00 || body): tells which leaf was altered."),
     comment="The record: one decision each. Only ever added to.",
 )
 
@@ -38,16 +39,37 @@ tree = _table(
     _int("size", "Number of leaves."),
     Column("peaks", LargeBinary, nullable=False, comment="Roots of the perfect subtrees, 32 bytes each."),
     Column("root", LargeBinary, nullable=False, comment="Merkle tree hash of all leaves (RFC 6962)."),
+    _text("checkpoint", "Size and root as a signed note (C2SP tlog-checkpoint); null when unsigned.", null=True),
     comment="The head of the Merkle tree over the leaves.",
 )
 
 run = _table(
     "run",
     _int("leaf", "Index of the leaf that this row was folded from.", key=True),
-    _text("kind", "`started` or `stopped`."),
+    _text("kind", "started, reloaded, alive, rounds_missed, round_skipped or stopped."),
     _text("at", "When, UTC."),
-    _text("detail", "Version and configuration digest at a start; the reason at a stop."),
-    comment="When a watchdog took the ledger and gave it back.",
+    _text("detail", "Version and configuration digest at a start; the reason at a stop; counts otherwise."),
+    comment="When a watchdog took the ledger, that it ran, and when it gave the ledger back.",
+)
+
+signing_key = _table(
+    "signing_key",
+    _int("leaf", "Index of the leaf that this row was folded from.", key=True),
+    _text("at", "When it was adopted, UTC."),
+    _text("origin", "Name of the ledger in its checkpoints, for life."),
+    _text("key", "The verifier key (C2SP signed-note) that checkpoints after this leaf are signed with."),
+    _int("endorsed", "1 when the key before it signed the change; 0 for the first key, and after a loss."),
+    comment="Keys that signed the checkpoints of this ledger, oldest first.",
+)
+
+schedule = _table(
+    "schedule",
+    _int("leaf", "Index of the leaf that this row was folded from.", key=True),
+    _text("kind", "schedule_committed or schedule_revealed."),
+    _text("at", "When, UTC."),
+    _text("day", "The UTC day whose rounds it is about."),
+    _text("value", "SHA-256 of the day's seed, or the seed itself; in hex."),
+    comment="What the times of each day's rounds were drawn from: first hidden, later shown.",
 )
 
 baseline = _table(
@@ -88,9 +110,25 @@ round_ = _table(
     _int("flagged", "Replies that the direct model could not have given."),
     _int("judged", "Probe arms that were graded."),
     _int("unmeasured", "Exchanges that could not be measured."),
+    _int("tokens", "What it cost, as the channels say it, or estimated where they do not."),
     _int("enrolment", "1 when the round was part of an enrolment."),
     _from_leaf(),
     comment="Rounds that ended.",
+)
+Index("round_by_target", round_.c.target, round_.c.started_at)
+
+sight = _table(
+    "sight",
+    _text("rule", "The rule about being blind.", key=True),
+    _text("subject", "What cannot be looked at.", key=True),
+    _int("rounds", "Rounds in a row that could not measure; 0 when the last one could."),
+    _text("since", "When that began, UTC; null when the last round could measure.", null=True),
+    _text("dark", "What could not be measured and why, as JSON."),
+    _int("offline", "1 when no endpoint could be reached in the last round."),
+    _int("told", "1 while an incident about it is open."),
+    _text("at", "When it last changed, UTC."),
+    _from_leaf(),
+    comment="What the last rounds could not look at.",
 )
 
 comparison = _table(
@@ -173,5 +211,18 @@ outbox = _table(
 )
 Index("outbox_due", outbox.c.next_at, sqlite_where=text("state = 'waiting'"))
 
-DERIVED = (run, baseline, stream, round_, comparison, verdict, incident, incident_event, outbox)
+DERIVED = (
+    run,
+    signing_key,
+    schedule,
+    baseline,
+    stream,
+    round_,
+    sight,
+    comparison,
+    verdict,
+    incident,
+    incident_event,
+    outbox,
+)
 """Tables that `fold` writes, and that can be dropped and made again from the leaves."""

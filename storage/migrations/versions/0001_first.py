@@ -79,6 +79,7 @@ _TABLES = (
     CREATE TABLE leaf (
         idx INTEGER NOT NULL,
         body BLOB NOT NULL,
+        hash BLOB NOT NULL,
         PRIMARY KEY (idx)
     )
      STRICT
@@ -112,6 +113,7 @@ _TABLES = (
         flagged INTEGER NOT NULL,
         judged INTEGER NOT NULL,
         unmeasured INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
         enrolment INTEGER NOT NULL,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (id)
@@ -119,11 +121,51 @@ _TABLES = (
      STRICT
     """,
     """
+    CREATE INDEX round_by_target ON round (target, started_at)
+    """,
+    """
     CREATE TABLE run (
         leaf INTEGER NOT NULL,
         kind TEXT NOT NULL,
         at TEXT NOT NULL,
         detail TEXT NOT NULL,
+        PRIMARY KEY (leaf)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE schedule (
+        leaf INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        at TEXT NOT NULL,
+        day TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (leaf)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE sight (
+        rule TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        rounds INTEGER NOT NULL,
+        since TEXT,
+        dark TEXT NOT NULL,
+        offline INTEGER NOT NULL,
+        told INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (rule, subject)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE signing_key (
+        leaf INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        "key" TEXT NOT NULL,
+        endorsed INTEGER NOT NULL,
         PRIMARY KEY (leaf)
     )
      STRICT
@@ -149,6 +191,7 @@ _TABLES = (
         size INTEGER NOT NULL,
         peaks BLOB NOT NULL,
         root BLOB NOT NULL,
+        checkpoint TEXT,
         PRIMARY KEY (id)
     )
      STRICT
