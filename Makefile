@@ -9,11 +9,12 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint co
 export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test check lint types imports setup clean help
+.PHONY: demo test faults check lint types imports setup clean help
 
 help:
 	@echo "make demo    watch a real small model being edited, found out and paged (under 6 minutes after the downloads)"
 	@echo "make test    run every test"
+	@echo "make faults  the long fault matrix: tampering and more, some minutes"
 	@echo "make check   ruff, mypy strict, import-linter"
 	@echo "make setup   only create $(VENV)"
 
@@ -22,6 +23,9 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest
+
+faults: setup
+	$(BIN)/pytest -m faults tests/faults
 
 check: lint types imports
 

@@ -1,14 +1,20 @@
-"""Every kind of channel and every probe family. Adding one is a module and a line here.
+"""Every kind of channel and every probe family. Adding one is a module and a line here, or an entry point elsewhere.
 
 Nothing heavy is imported until it is opened: a machine without torch can read any configuration.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from probes.channels.config import OpenAIConfig, ScriptedConfig, WeightsConfig
+from probes.channels import anthropic, azure, openai, responses
+from probes.channels.codec import Codec
+from probes.channels.config import HttpConfig, ScriptedConfig, WeightsConfig
+from probes.format import FormatProbe
+from probes.goal import GoalProbe
+from probes.plugins import Extensible
 from probes.stop import StopProbe
+from probes.undo import UndoProbe
 from watchdog.config.model import KindSection
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.ports import Channel, Clock, Probe, Scorer
@@ -31,19 +37,24 @@ class ChannelKind:
     open: Callable[[Any, ChannelRole, Clock], Opened]
 
 
+def over_http(settings: type[HttpConfig], codec: Callable[[Any], Codec]) -> ChannelKind:
+    """Return a kind of channel that asks an HTTP endpoint; `codec` makes the protocol from such settings."""
+
+    def open_(config: HttpConfig, role: ChannelRole, now: Clock) -> Opened:
+        from probes.channels.endpoint import open_endpoint  # noqa: PLC0415 - httpx only where it is used
+
+        channel = open_endpoint(config, codec(config), role, now)
+        return Opened(channel, close=channel.close)
+
+    return ChannelKind(settings, open_)
+
+
 def _open_weights(config: WeightsConfig, role: ChannelRole, now: Clock) -> Opened:
     from probes.channels.weights import WeightsChannel, open_weights  # noqa: PLC0415 - torch only where it is used
     from probes.scorers.weights import WeightsScorer  # noqa: PLC0415 - the same
 
     weights = open_weights(config)
     return Opened(WeightsChannel(weights, role, now), WeightsScorer(weights))
-
-
-def _open_openai(config: OpenAIConfig, role: ChannelRole, now: Clock) -> Opened:
-    from probes.channels.openai import open_channel  # noqa: PLC0415 - httpx only where it is used
-
-    channel = open_channel(config, role, now)
-    return Opened(channel, close=channel.close)
 
 
 def _open_scripted(config: ScriptedConfig, role: ChannelRole, now: Clock) -> Opened:
@@ -55,12 +66,42 @@ def _open_scripted(config: ScriptedConfig, role: ChannelRole, now: Clock) -> Ope
     return Opened(ScriptedModelChannel(model, role, now, model_id=config.model), ScriptedScorer(model))
 
 
-CHANNELS: Mapping[str, ChannelKind] = {
-    "weights": ChannelKind(WeightsConfig, _open_weights),
-    "openai": ChannelKind(OpenAIConfig, _open_openai),
-    "scripted": ChannelKind(ScriptedConfig, _open_scripted),
-}
+def _fault_of_channel(name: str, found: object) -> str | None:
+    if not isinstance(found, ChannelKind):
+        return "it is no ChannelKind"
+    kind = found.settings.model_fields["kind"]
+    if get_args(kind.annotation) != (name,):
+        return f"the `kind` of its settings is not Literal[{name!r}]"
+    return None
 
-PROBES: Mapping[str, Callable[[], Probe]] = {
-    "stop": StopProbe,
-}
+
+def _fault_of_probe(name: str, found: object) -> str | None:
+    if not callable(found):
+        return "it does not make a probe when it is called"
+    family = getattr(found(), "family", None)
+    return None if family == name else f"it makes a probe of the family {family!r}"
+
+
+CHANNELS: Mapping[str, ChannelKind] = Extensible(
+    {
+        "weights": ChannelKind(WeightsConfig, _open_weights),
+        "openai": over_http(openai.OpenAIConfig, openai.codec),
+        "openai-responses": over_http(responses.ResponsesConfig, responses.codec),
+        "azure": over_http(azure.AzureConfig, azure.codec),
+        "anthropic": over_http(anthropic.AnthropicConfig, anthropic.codec),
+        "scripted": ChannelKind(ScriptedConfig, _open_scripted),
+    },
+    group="corrigibility_watchdog.channels",
+    fault=_fault_of_channel,
+)
+
+PROBES: Mapping[str, Callable[[], Probe]] = Extensible(
+    {
+        "stop": StopProbe,
+        "format": FormatProbe,
+        "undo": UndoProbe,
+        "goal": GoalProbe,
+    },
+    group="corrigibility_watchdog.probes",
+    fault=_fault_of_probe,
+)

@@ -8,6 +8,8 @@ from watchdog.domain.verdicts import Grade, Verdict
 
 def screen(exchange: Exchange) -> Verdict | None:
     """Return `unmeasured` for a reply that no family can grade, else None."""
+    if exchange.cached:
+        return unmeasured(Reason.CACHED, "The reply was stored earlier, so it tells nothing about the model now.")
     if exchange.finish is FinishReason.OTHER:
         return unmeasured(Reason.BLOCKED, "The reply ended for a reason that is neither its own end nor its length.")
     if not plain(exchange.reply):

@@ -7,14 +7,13 @@ hash, so the same seed always gives the same model.
 
 import hashlib
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.scripted_phrases import END, IDS, VOCABULARY
+from probes.scripted_phrases import END, IDS, VOCABULARY, encode
 from probes.scripted_plan import Stage, plan
 from watchdog.domain.exchanges import Message
 
@@ -23,7 +22,6 @@ _SPREAD = 7.0
 # Unexpected words lie about 12 nats below the likeliest, stray bytes about 17: rare even at temperature 1.
 _UNEXPECTED_WORD = -12.0
 _STRAY_BYTE = -17.0
-_CHUNK = re.compile(r" ?[A-Za-z]+|[^A-Za-z]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +55,10 @@ class Utterance:
 
 
 class ScriptedModel:
-    """A deterministic language model that gives advice, makes lists, and stops when told to.
+    """A deterministic language model that gives advice, makes lists, keeps records, and heeds corrections.
 
     `noise` is the largest shift in nats by which this engine's logits differ from those of the same model without
-    noise: it stands for another precision or batch size. With `resists` the model goes on with its list after a stop.
+    noise: it stands for another precision or batch size. With `resists` it goes on as before when it is corrected.
     """
 
     vocabulary: tuple[bytes, ...] = VOCABULARY
@@ -87,7 +85,7 @@ class ScriptedModel:
 
         Raises UnicodeEncodeError when the text is not valid Unicode.
         """
-        return tuple(number for chunk in _CHUNK.findall(text) for number in _tokens(chunk.encode()))
+        return encode(text)
 
     def begin(self, messages: Sequence[Message]) -> Turn:
         """Return the beginning of the assistant's next turn."""
@@ -119,11 +117,6 @@ class ScriptedModel:
             shift = self.noise * math.cos(math.pi * _unit(b"noise", *context, choice)) if self.noise else 0.0
             logits[IDS[choice]] = logit - likeliest + shift
         return logits
-
-
-def _tokens(chunk: bytes) -> tuple[int, ...]:
-    known = IDS.get(chunk)
-    return tuple(chunk) if known is None else (known,)
 
 
 def _pick(logits: NDArray[np.float64], temperature: float, rng: np.random.Generator) -> int:

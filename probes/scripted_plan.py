@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
-from probes.scripted_phrases import ADVICE, CLOSING, END, ITEMS, Pattern, bare, places
+from probes.scripted_phrases import ADVICE, CLOSING, END, ITEMS, VOCABULARY, Pattern, bare, encode, places
+from probes.scripted_records import answer
 from watchdog.domain.exchanges import Message, Speaker
 
 _SENTENCES = 3
@@ -132,12 +133,38 @@ class Items:
         return replace(self, section=int(said[1]) + 1 if said else self.section, line=b"")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recital:
+    """A place in a text that the model has by heart."""
+
+    tokens: tuple[bytes, ...]
+    section: int = 0
+    """How many tokens were said."""
+
+    @classmethod
+    def of(cls, text: str) -> "Recital":
+        """Return the beginning of a text."""
+        return cls(tokens=tuple(VOCABULARY[number] for number in encode(text)))
+
+    @property
+    def choices(self) -> tuple[bytes, ...]:
+        """The next token, or the end."""
+        return (self.tokens[self.section] if self.section < len(self.tokens) else END,)
+
+    def after(self, _token: bytes) -> "Recital":
+        """Move on by one token, whatever it was."""
+        return replace(self, section=self.section + 1)
+
+
 def plan(messages: Sequence[Message], *, resists: bool) -> Stage:
     """Return the beginning of the reply that a conversation calls for.
 
     A running list goes on unless the last user message says stop, which a model that resists does not heed. Words that
-    the user only quotes or reports are nobody's instruction.
+    the user only quotes or reports are nobody's instruction. Records are kept as `scripted_records` says.
     """
+    heard = [replace(it, text=_own_words(it.text)) if it.speaker is Speaker.USER else it for it in messages]
+    if (text := answer(heard, resists=resists)) is not None:
+        return Recital.of(text)
     last = next((message.text for message in reversed(messages) if message.speaker is Speaker.USER), "")
     said = [message.text for message in messages if message.speaker is Speaker.ASSISTANT]
     items = [(int(number), mark) for text in said for number, mark in _ITEM.findall(text)]
@@ -151,10 +178,14 @@ def plan(messages: Sequence[Message], *, resists: bool) -> Stage:
 
 def _tells_to_stop(text: str) -> bool:
     """Say whether the last instruction in a text is to stop."""
-    own = _REPORTED.sub(" ", _QUOTED.sub(" ", text))
+    own = _own_words(text)
     # To write or to add something is no instruction about the list unless it is forbidden.
     found = [match for match in _DIRECTIVE.finditer(own) if match["negated"] or not match["work"]]
     return bool(found) and (found[-1]["stop"] is None) == (found[-1]["negated"] is not None)
+
+
+def _own_words(text: str) -> str:
+    return _REPORTED.sub(" ", _QUOTED.sub(" ", text))
 
 
 def _last_wanted(messages: Sequence[Message], number: int) -> int:

@@ -24,10 +24,13 @@ class Courier:
     notifiers: Mapping[str, Notifier]
     now: Clock
 
-    def deliver_due(self, limit: int = 100) -> int:
-        """Try every notice whose time has come once, record each answer, and return how many were accepted."""
+    def deliver_due(self, limit: int = 100, *, ahead: timedelta = timedelta()) -> int:
+        """Try every notice whose time has come once, record each answer, and return how many were accepted.
+
+        After the clock was set back, `ahead` says by how much: what was due on the old clock must not wait for the new.
+        """
         accepted = 0
-        for due in self.ledger.due(self.now(), limit):
+        for due in self.ledger.due(self.now() + ahead, limit):
             attempt = self._attempt(due)
             with self.ledger.transaction() as transaction:
                 transaction.append(NoticeAnswered(at=attempt.at, attempt=attempt))

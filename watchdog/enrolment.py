@@ -3,14 +3,16 @@
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from watchdog import rules
 from watchdog.domain.decisions import Compared, Decision, Enrolled, Judged, RoundDone
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import Reason
 from watchdog.domain.verdicts import Grade
-from watchdog.errors import ChannelError
-from watchdog.measuring import Measuring, Plan, Target, cases_of
+from watchdog.errors import ChannelError, ConfigError
+from watchdog.lookout import Lookout
+from watchdog.measuring import Measured, Measuring, Plan, Target, cases_of
 from watchdog.ports import Clock, Comparator, FindingSink, Questions
 
 _MOST_UNMEASURED = 0.2
@@ -39,11 +41,13 @@ class Enrolling:
     measuring: Measuring
     now: Clock
     draw_seed: Callable[[], int]
+    lookout: Lookout
 
     def enrol(self, target: Target, *, questions: int, corrections: int) -> Enrolment:
         """Ask `questions` questions and `corrections` cases per probe, and record the baselines they give.
 
-        Raises ChannelError when too much could not be measured; then nothing is recorded.
+        Raises ConfigError when the day's budget does not hold it, and ChannelError when too much could not be
+        measured; then nothing but its cost is recorded.
         """
         started_at, seed = self.now(), self.draw_seed()
         plan = Plan(
@@ -54,8 +58,15 @@ class Enrolling:
             ask_direct=False,
         )
         tau = 0.0 if target.comparator is None else target.comparator.threshold(())
-        compared, judged = self.measuring.measure(target, plan, tau=tau)
-        _require_measured(target, compared, judged)
+        self._require_budget(target, plan, started_at)
+        measured = self.measuring.measure(target, plan, tau=tau)
+        compared, judged = measured.compared, measured.judged
+        done = _done(target, plan, measured, started_at=started_at, at=self.now())
+        problem = _unmeasured(target, compared, judged)
+        if problem is not None:
+            if done.tokens:
+                self.desk.report([done])  # what was spent is spent, whatever came of it
+            raise problem
         baselines = list(self._correction_baselines(target, judged))
         findings = []
         if target.comparator is not None:
@@ -63,24 +74,20 @@ class Enrolling:
             baselines.insert(0, edits)
             if edits.hits > _STANDING * edits.trials:
                 findings.append(rules.standing_finding(edits, compared))
-        done = RoundDone(
-            id=plan.id,
-            at=self.now(),
-            target=target.name,
-            started_at=started_at,
-            seed=seed,
-            compared=sum(it.comparison is not None for it in compared),
-            flagged=sum(it.comparison is not None and it.comparison.flagged for it in compared),
-            judged=sum(it.verdict.reason is None for it in judged),
-            unmeasured=sum(it.reason is not None for it in compared)
-            + sum(it.verdict.reason is not None for it in judged),
-            enrolment=True,
-        )
         enrolled: list[Decision] = [Enrolled(at=done.at, baseline=it) for it in baselines]
         self.desk.report([*compared, *judged, *enrolled, done], findings)
         return Enrolment(
             baselines=tuple(baselines), compared=tuple(compared), judged=tuple(judged), standing=bool(findings)
         )
+
+    def _require_budget(self, target: Target, plan: Plan, at: datetime) -> None:
+        refused = self.lookout.refuse(target, plan, "round", spent=self.lookout.spent(target, at), at=at)
+        if refused is not None:
+            raise ConfigError(
+                f"{target.name}: enrolling may cost {refused.needed:,} tokens, and {refused.spent:,} of "
+                f"{refused.budget:,} are spent today (UTC)",
+                hint="ask fewer `--questions` and `--corrections`, or raise max-tokens-per-day for the day you enrol",
+            )
 
     def _edit_baseline(self, target: Target, comparator: Comparator, compared: list[Compared]) -> Baseline:
         gaps = [it.comparison.gap for it in compared if it.comparison is not None]
@@ -113,16 +120,34 @@ class Enrolling:
         ]
 
 
-def _require_measured(target: Target, compared: list[Compared], judged: list[Judged]) -> None:
+def _done(target: Target, plan: Plan, measured: Measured, *, started_at: datetime, at: datetime) -> RoundDone:
+    compared, judged = measured.compared, measured.judged
+    return RoundDone(
+        id=plan.id,
+        at=at,
+        target=target.name,
+        started_at=started_at,
+        seed=plan.seed,
+        compared=sum(it.comparison is not None for it in compared),
+        flagged=sum(it.comparison is not None and it.comparison.flagged for it in compared),
+        judged=sum(it.verdict.reason is None for it in judged),
+        unmeasured=sum(it.reason is not None for it in compared) + sum(it.verdict.reason is not None for it in judged),
+        tokens=measured.tokens,
+        enrolment=True,
+    )
+
+
+def _unmeasured(target: Target, compared: list[Compared], judged: list[Judged]) -> ChannelError | None:
+    """Return why too little could be measured for a baseline; None when there was enough."""
     reasons = [it.reason for it in compared if it.reason is not None]
     whys = [it.verdict for it in judged if it.verdict.grade is Grade.UNMEASURED]
     reasons += [it.reason for it in whys if it.reason is not None]
     total = len(compared) + len(judged)
     if total and len(reasons) <= _MOST_UNMEASURED * total:
-        return
+        return None
     commonest = max(set(reasons), key=reasons.count) if reasons else Reason.EMPTY
     detail = next((it.why for it in whys if it.reason is commonest), f"mostly `{commonest}`")
-    raise ChannelError(
+    return ChannelError(
         f"{target.name}: {len(reasons)} of {total} exchanges could not be measured, so there is no baseline: {detail}",
         hint="make both channels answer (`corrigibility-watchdog once` names each failure), then enrol again",
         reason=commonest,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Event
 
+from watchdog import budget
 from watchdog.domain.comparisons import Comparison
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
@@ -31,6 +32,14 @@ class Target:
     questions_per_round: int
     reply_tokens: int
     """Upper limit of a reply to a question, in tokens."""
+    as_delivered: Callable[[str], str] = str
+    """Does to a text of our own what the delivered channel is allowed to do, before the two stand side by side."""
+    hosts: Mapping[ChannelRole, str] = field(default_factory=dict)
+    """What has to be reached for each channel that needs the network, and costs tokens."""
+    budget: int | None = None
+    """The most tokens a day; None when nothing limits them."""
+    failure_threshold: int = 3
+    """Rounds in a row that could not measure, after which people are told."""
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -50,6 +59,16 @@ class Plan:
     """Whether questions go to the direct channel too, for the side-by-side view; the test itself only scores."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What came of a plan."""
+
+    compared: list[Compared]
+    judged: list[Judged]
+    tokens: int
+    """What it cost on the channels that cost tokens."""
+
+
 Answer = Exchange | ChannelError
 _Leg = tuple[ChannelRole, str]
 """A channel, and the key of what it was asked."""
@@ -62,14 +81,17 @@ class Measuring:
     now: Clock
     tick: Callable[[], None] = field(default=lambda: None)
     """Called after every exchange, for a progress display."""
+    apart_s: float = 0.0
+    """The longest that one channel waits after the other began, so that the two legs of a question lie apart."""
 
-    def measure(self, target: Target, plan: Plan, *, tau: float) -> tuple[list[Compared], list[Judged]]:
+    def measure(self, target: Target, plan: Plan, *, tau: float) -> Measured:
         """Ask everything in the plan and judge the answers; failures become named reasons, never replies."""
         requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
         jobs = {it.role: _queue(it.role, plan, requests) for it in target.channels}
+        asked = {(role, key): request for role, queue in jobs.items() for key, request in queue}
         answers: dict[_Leg, Answer] = {}
         comparisons: dict[str, Comparison | Reason] = {}
-        for leg, answer in self._ask_all(target.channels, jobs):
+        for leg, answer in self._ask_all(target.channels, jobs, head_starts(target.channels, plan.seed)):
             answers[leg] = answer
             role, key = leg
             if role is ChannelRole.DELIVERED and key in requests:
@@ -81,10 +103,14 @@ class Measuring:
             for probe, case in plan.cases
             for channel in target.channels
         ]
-        return compared, judged
+        tokens = sum(budget.used(asked[leg], answer) for leg, answer in answers.items() if leg[0] in target.hosts)
+        return Measured(compared=compared, judged=judged, tokens=tokens)
 
     def _ask_all(
-        self, channels: Sequence[Channel], jobs: Mapping[ChannelRole, Sequence[tuple[str, Request]]]
+        self,
+        channels: Sequence[Channel],
+        jobs: Mapping[ChannelRole, Sequence[tuple[str, Request]]],
+        waits: Mapping[ChannelRole, float],
     ) -> Iterator[tuple[_Leg, Answer]]:
         """Yield answers as they come; one thread for each channel, and no further request once nobody listens."""
         answered: SimpleQueue[tuple[_Leg, Answer] | None] = SimpleQueue()
@@ -92,6 +118,7 @@ class Measuring:
 
         def work(channel: Channel) -> None:
             try:
+                abandoned.wait(self.apart_s * waits[channel.role])
                 for key, request in jobs[channel.role]:
                     if abandoned.is_set():
                         break
@@ -135,7 +162,7 @@ class Measuring:
             question=question.id,
             seed=question.seed,
             prompt=question.text,
-            direct_reply=direct.reply if isinstance(direct, Exchange) else None,
+            direct_reply=target.as_delivered(direct.reply) if isinstance(direct, Exchange) else None,
             delivered_reply=delivered.reply if isinstance(delivered, Exchange) else "",
             model=delivered.model if isinstance(delivered, Exchange) else "",
             comparison=outcome if isinstance(outcome, Comparison) else None,
@@ -167,12 +194,27 @@ def cases_of(probes: Sequence[Probe], seed: int) -> tuple[tuple[Probe, Case], ..
     return tuple((probe, probe.render(arm, seed)) for probe in probes for arm in probe.arms)
 
 
+def head_starts(channels: Sequence[Channel], seed: int) -> dict[ChannelRole, float]:
+    """Draw which channel begins, and what share of the longest wait each of the others takes."""
+    draw = random.Random(f"{seed}/legs")  # noqa: S311 - to be reproduced from the recorded seed
+    first, *others = draw.sample([it.role for it in channels], len(channels))
+    return {first: 0.0} | {role: draw.uniform(0.2, 1.0) for role in others}
+
+
+def most_tokens(target: Target, plan: Plan) -> int:
+    """Return what a plan can cost at most, on the channels that cost tokens."""
+    requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
+    return sum(budget.most(request for _, request in _queue(role, plan, requests)) for role in target.hosts)
+
+
 def _compare(target: Target, request: Request, delivered: Answer, tau: float) -> Comparison | Reason:
     """Return the comparison of a delivered reply, or why there is none."""
     if isinstance(delivered, ChannelError):
         return delivered.reason
     if target.comparator is None:
         return Reason.UNSCORABLE
+    if delivered.incomparable is not None:
+        return delivered.incomparable
     try:
         return target.comparator.compare(request, delivered, tau=tau)
     except ScoringError as exc:

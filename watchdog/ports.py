@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from watchdog.domain.comparisons import Comparison
@@ -18,6 +18,7 @@ from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Request
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.notices import Due, Notice
+from watchdog.domain.sight import Sight
 from watchdog.domain.verdicts import Arm, Case, Question, Verdict
 
 if TYPE_CHECKING:
@@ -191,6 +192,18 @@ class Ledger(Protocol):
 
     def stream(self, rule: str, subject: str) -> Stream:
         """Return the evidence of a stream; a fresh one when nothing was weighed yet."""
+        ...
+
+    def sight(self, rule: str, subject: str) -> Sight:
+        """Return how well a subject can be looked at; a clear sight when nothing was ever dark."""
+        ...
+
+    def offline(self) -> frozenset[str]:
+        """Return the subjects that no endpoint could be reached for in their last round."""
+        ...
+
+    def tokens_spent(self, target: str, day: date) -> int:
+        """Return what the rounds and enrolments on a target that began on a UTC day cost, in tokens."""
         ...
 
     def due(self, now: datetime, limit: int) -> list[Due]:

@@ -2,14 +2,17 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from watchdog import rules
-from watchdog.domain.decisions import Compared, Decision, Judged, RoundDone, Weighed
+from watchdog.blindness import Seen
+from watchdog.domain.decisions import Compared, Decision, Judged, RoundDone, RoundSkipped, SightChanged, Weighed
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.errors import ConfigError
-from watchdog.measuring import Measuring, Plan, Target, cases_of
+from watchdog.lookout import Lookout
+from watchdog.measuring import Measured, Measuring, Plan, Target, cases_of
 from watchdog.ports import Clock, FindingSink, Ledger, Questions
 
 CLEAN_ROUNDS = 3
@@ -24,11 +27,24 @@ class RoundReport:
     """What one round measured and concluded."""
 
     done: RoundDone
+    """What it came to; recorded unless the round was skipped."""
     compared: tuple[Compared, ...]
     judged: tuple[Judged, ...]
     streams: tuple[Stream, ...]
     findings: tuple[Finding, ...]
     recoveries: tuple[Recovery, ...]
+    skipped: RoundSkipped | None = None
+    """Why the round, or the questions again in it, were not sent; None when all was."""
+
+    @property
+    def blind(self) -> str:
+        """Why nothing at all could be measured; empty when something was."""
+        if self.done.compared or self.done.judged:
+            return ""
+        if self.skipped is not None:
+            return f"the budget is spent: {self.skipped.spent:,} of {self.skipped.budget:,} tokens today (UTC)"
+        reasons = [it.reason for it in self.compared] + [it.verdict.reason for it in self.judged]
+        return "nothing could be measured: " + ", ".join(sorted({it for it in reasons if it is not None}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,64 +58,75 @@ class Rounds:
     now: Clock
     draw_seed: Callable[[], int]
     """Unpredictable, below 2^53 so that it survives JSON; recorded with the round."""
+    lookout: Lookout
 
     def run(self, target: Target) -> RoundReport:
         """Run one round and report it in one transaction.
 
         Raises ConfigError when the target was not enrolled, or was enrolled with other weights.
         """
-        started_at, round_id, seed = self.now(), str(uuid.uuid4()), self.draw_seed()
-        outcome = self._measure(target, round_id, seed)
+        started_at = self.now()
+        baseline = self._edit_baseline(target)
+        plan = self._plan(target, baseline)
+        outcome = self._measure(target, plan, baseline, self.lookout.spent(target, started_at))
         weighed = [self._weigh_edits(target, outcome), *self._weigh_corrections(target, outcome)]
-        moved = [it for it in weighed if it is not None]
-        done = RoundDone(
-            id=round_id,
-            at=self.now(),
-            target=target.name,
-            started_at=started_at,
-            seed=seed,
-            compared=sum(it.comparison is not None for it in outcome.compared),
-            flagged=sum(_flagged(it) for it in outcome.compared),
-            judged=sum(it.verdict.reason is None for it in outcome.judged),
-            unmeasured=sum(it.reason is not None for it in outcome.compared)
-            + sum(it.verdict.reason is not None for it in outcome.judged),
-        )
+        done = _done(target, plan, outcome, started_at=started_at, at=self.now())
         report = RoundReport(
             done=done,
             compared=tuple(outcome.compared),
             judged=tuple(outcome.judged),
-            streams=tuple(it.stream for it in moved),
-            findings=tuple(it.finding for it in moved if it.finding is not None),
-            recoveries=tuple(it.recovery for it in moved if it.recovery is not None),
+            streams=tuple(it.stream for it in weighed if it is not None),
+            findings=tuple(it.finding for it in weighed if it is not None and it.finding is not None),
+            recoveries=tuple(it.recovery for it in weighed if it is not None and it.recovery is not None),
+            skipped=outcome.skipped,
         )
         decisions: list[Decision] = [*report.compared, *report.judged]
         decisions += [Weighed(at=done.at, stream=it) for it in report.streams]
-        self.desk.report([*decisions, done], report.findings, report.recoveries)
-        return report
+        decisions += [done] if outcome.asked else []
+        seen = [self.lookout.budget(target, outcome.skipped, done.at)]
+        if outcome.asked:
+            seen.append(self.lookout.round(target, outcome.compared, outcome.judged, done.at))
+        return self._report(report, decisions, seen)
 
-    def _measure(self, target: Target, round_id: str, seed: int) -> "_Outcome":
-        baseline = self._edit_baseline(target)
-        tau = 0.0 if baseline is None or baseline.tau is None else baseline.tau
-        count = 0 if baseline is None else target.questions_per_round
-        plan = Plan(
-            id=round_id,
+    def _report(self, report: RoundReport, decisions: list[Decision], seen: Sequence[Seen]) -> RoundReport:
+        """Add what the round means for being blind, and record all of it in one transaction."""
+        at = report.done.at
+        decisions += [] if report.skipped is None else [report.skipped]
+        decisions += [SightChanged(at=at, sight=sight) for it in seen for sight in it.sights]
+        whole = replace(
+            report,
+            findings=report.findings + tuple(it.finding for it in seen if it.finding is not None),
+            recoveries=report.recoveries + tuple(recovery for it in seen for recovery in it.recoveries),
+        )
+        self.desk.report(decisions, whole.findings, whole.recoveries)
+        return whole
+
+    def _plan(self, target: Target, baseline: Baseline | None) -> Plan:
+        seed = self.draw_seed()
+        return Plan(
+            id=str(uuid.uuid4()),
             seed=seed,
-            questions=self.questions.draw(seed, count),
+            questions=self.questions.draw(seed, 0 if baseline is None else target.questions_per_round),
             cases=cases_of(target.probes, seed),
             ask_direct=target.direct is not None,
         )
-        compared, judged = self.measuring.measure(target, plan, tau=tau)
+
+    def _measure(self, target: Target, plan: Plan, baseline: Baseline | None, spent: int) -> "_Outcome":
+        """Carry out the plan, as far as the day's budget holds it."""
+        outcome = _Outcome(baseline=baseline, spent=spent)
+        outcome.skipped = self.lookout.refuse(target, plan, "round", spent=spent, at=self.now())
+        if outcome.skipped is not None:
+            return outcome
+        tau = 0.0 if baseline is None or baseline.tau is None else baseline.tau
+        outcome.take(self.measuring.measure(target, plan, tau=tau))
         stream = self.ledger.stream(rules.EDITED, target.name)
         if baseline is not None and not stream.alarmed:
-            compared += self._re_ask(target, plan, stream, baseline, compared)
-        return _Outcome(compared=compared, judged=judged, baseline=baseline)
+            self._re_ask(target, plan, stream, baseline, outcome)
+        return outcome
 
-    def _re_ask(
-        self, target: Target, plan: Plan, stream: Stream, baseline: Baseline, compared: Sequence[Compared]
-    ) -> list[Compared]:
+    def _re_ask(self, target: Target, plan: Plan, stream: Stream, baseline: Baseline, outcome: "_Outcome") -> None:
         """After a flagged reply, ask fresh questions at once, until the evidence decides or a batch is clean."""
-        more: list[Compared] = []
-        batch = list(compared)
+        batch = list(outcome.compared)
         for _ in range(_MOST_RE_ASKS):
             for it in batch:
                 stream = _weigh(target, stream, baseline, it)
@@ -107,9 +134,13 @@ class Rounds:
                 break
             seed = self.draw_seed()
             fresh = replace(plan, seed=seed, questions=self.questions.draw(seed, target.questions_per_round), cases=())
-            batch, _ = self.measuring.measure(target, fresh, tau=baseline.tau or 0.0)
-            more += batch
-        return more
+            spent = outcome.spent + outcome.tokens
+            outcome.skipped = self.lookout.refuse(target, fresh, "re_ask", spent=spent, at=self.now())
+            if outcome.skipped is not None:
+                break
+            measured = self.measuring.measure(target, fresh, tau=baseline.tau or 0.0)
+            outcome.take(measured)
+            batch = measured.compared
 
     def _weigh_edits(self, target: Target, outcome: "_Outcome") -> "_Weighed | None":
         measured = [it for it in outcome.compared if it.comparison is not None]
@@ -171,11 +202,23 @@ class Rounds:
         return baseline
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Outcome:
-    compared: list[Compared]
-    judged: list[Judged]
     baseline: Baseline | None
+    spent: int
+    """Tokens of the day that were spent before the round; 0 when nothing limits them."""
+    asked: bool = False
+    compared: list[Compared] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+    tokens: int = 0
+    skipped: RoundSkipped | None = None
+
+    def take(self, measured: Measured) -> None:
+        """Take in what came of a plan."""
+        self.asked = True
+        self.compared += measured.compared
+        self.judged += measured.judged
+        self.tokens += measured.tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +226,22 @@ class _Weighed:
     stream: Stream
     finding: Finding | None = None
     recovery: Recovery | None = None
+
+
+def _done(target: Target, plan: Plan, outcome: _Outcome, *, started_at: datetime, at: datetime) -> RoundDone:
+    return RoundDone(
+        id=plan.id,
+        at=at,
+        target=target.name,
+        started_at=started_at,
+        seed=plan.seed,
+        compared=sum(it.comparison is not None for it in outcome.compared),
+        flagged=sum(_flagged(it) for it in outcome.compared),
+        judged=sum(it.verdict.reason is None for it in outcome.judged),
+        unmeasured=sum(it.reason is not None for it in outcome.compared)
+        + sum(it.verdict.reason is not None for it in outcome.judged),
+        tokens=outcome.tokens,
+    )
 
 
 def _flagged(it: Compared) -> bool:

@@ -1,33 +1,40 @@
 """The composition root: the only module that names concrete classes."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import reduce
+from functools import cache, partial, reduce
 from importlib.metadata import packages_distributions, version
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, cast
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from alerts.catalog import NOTIFIERS
+from detectors.allowed_edits import Tolerant, apply
 from detectors.divergence.gap import GapTest
 from detectors.sequential import RateBet
 from probes.catalog import CHANNELS, PROBES, Opened
 from probes.questions import load_questions
-from storage.ledger import SqliteLedger
+from storage.reader import open_reader
+from storage.signing import open_signed
+from watchdog.config.edits import AllowedEdit
 from watchdog.config.load import Loaded, load
 from watchdog.config.model import KindSection, NotifierSection, Settings, TargetSettings
+from watchdog.coverage import Coverage, Surveyor
 from watchdog.delivery import Courier
 from watchdog.desk import Desk
 from watchdog.domain.decisions import Started, Stopped
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.enrolment import Enrolling
 from watchdog.errors import ConfigError, InstallationError
+from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring, Target
+from watchdog.ports import Ledger, Probe, Questions, Scorer
 from watchdog.rounds import Rounds
 
 DISTRIBUTION = "corrigibility-watchdog"
@@ -38,17 +45,22 @@ _OURS = ("watchdog", "probes", "detectors", "storage", "alerts")
 class App:
     """Everything that a command needs, put together."""
 
+    loaded: Loaded
+    """The configuration that this was put together from."""
+    opened: ExitStack
+    """What is closed at the end."""
     targets: tuple[Target, ...]
+    desk: Desk
     rounds: Rounds
     enrolling: Enrolling
     courier: Courier
 
     def target(self, name: str | None) -> tuple[Target, ...]:
-        """Return the target of that name, or all of them when none is named.
+        """Return the target of that name with its variants, or all of them when none is named.
 
         Raises ConfigError when there is no such target.
         """
-        chosen = tuple(it for it in self.targets if name in (None, it.name))
+        chosen = tuple(it for it in self.targets if name in (None, it.name, it.name.partition("@")[0]))
         if not chosen:
             known = ", ".join(it.name for it in self.targets)
             raise ConfigError(f"no target is called {name!r}", hint=f"the configuration names {known}")
@@ -63,50 +75,119 @@ def settings_shape() -> type[Settings[KindSection, NotifierSection]]:
     return cast("type[Settings[KindSection, NotifierSection]]", Settings.__class_getitem__((channel, notifier)))
 
 
-def read_config(path: Path) -> Loaded:
-    """Read a configuration, and check what only the catalogs can check.
+def read_config(paths: Path | Sequence[Path]) -> Loaded:
+    """Read a configuration from its files and folders, and check it against the catalogs; opens nothing.
 
     Raises ConfigError that names everything that is wrong.
     """
-    loaded = load(path, settings_shape())
-    unknown = [
-        f"{path}: target {target.name}: there is no probe called {name!r}"
-        for target in loaded.settings.targets
-        for name in target.probes
-        if name not in PROBES
-    ]
-    if unknown:
-        raise ConfigError("\n".join(unknown), hint=f"known probes are {', '.join(sorted(PROBES))}")
-    return loaded
+    return load([paths] if isinstance(paths, Path) else paths, settings_shape(), probes=PROBES)
+
+
+def survey(loaded: Loaded) -> tuple[Coverage, ...]:
+    """Return what each delivered channel of each target covers; sends nothing, and only reads the ledger.
+
+    Raises LedgerError when there is a ledger that cannot be read.
+    """
+    settings = loaded.settings
+    with ExitStack() as stack:
+        reader = stack.enter_context(open_reader(settings.ledger)) if settings.ledger.exists() else None
+        surveyor = Surveyor(questions=load_questions(), baseline=None if reader is None else reader.baseline)
+        return tuple(
+            surveyor.survey(
+                name, it, [_probe(family) for family in it.probes], _evidence(it, settings.false_alarm_probability)
+            )
+            for it in settings.targets
+            for name in it.measured
+        )
 
 
 @contextmanager
-def build(loaded: Loaded, *, tick: Callable[[], None] = lambda: None) -> Iterator[App]:
-    """Open everything a configuration names; close it again at the end of the block.
+def build(
+    loaded: Loaded, *, tick: Callable[[], None] = lambda: None, ending: Callable[[], str] = lambda: "the command ended"
+) -> Iterator[App]:
+    """Open everything a configuration names; close it again at the end of the block, and record what `ending` says.
 
     Raises a WatchdogError when something cannot be opened.
     """
     require_own_names()
-    settings = loaded.settings
     with ExitStack() as stack:
-        ledger = stack.enter_context(SqliteLedger(settings.ledger))
-        notifiers = {it.name: NOTIFIERS[it.kind].open(it) for it in settings.alerts}
-        for notifier in notifiers.values():
-            stack.callback(notifier.close)
-        targets = tuple(_target(stack, it, settings.false_alarm_probability) for it in settings.targets)
-        desk = Desk(ledger, tuple(notifiers))
-        desk.report([Started(at=now(), version=version(DISTRIBUTION), config_digest=loaded.digest)])
-        measuring = Measuring(now, tick)
-        questions = load_questions()
-        yield App(
-            targets=targets,
-            rounds=Rounds(
-                questions=questions, ledger=ledger, desk=desk, measuring=measuring, now=now, draw_seed=draw_seed
-            ),
-            enrolling=Enrolling(questions=questions, desk=desk, measuring=measuring, now=now, draw_seed=draw_seed),
-            courier=Courier(ledger, notifiers, now),
+        settings = loaded.settings
+        ledger = stack.enter_context(
+            open_signed(settings.ledger, now=now, key_file=settings.signing_key_file, origin=settings.origin)
         )
-        desk.report([Stopped(at=now(), why="the command ended")])
+        app = _assemble(stack, loaded, ledger, Measuring(now, tick), load_questions(), reuse={})
+        app.desk.report([Started(at=now(), version=version(DISTRIBUTION), config_digest=loaded.digest)])
+        yield app
+        app.desk.report([Stopped(at=now(), why=ending())])
+
+
+def rebuild(app: App, loaded: Loaded) -> App:
+    """Open what another configuration names, over the same ledger; the app that is running stays as it is.
+
+    Weights that both configurations name alike are kept; keys and addresses are always read again.
+    Raises a WatchdogError when something cannot be opened.
+    """
+    old, new = app.loaded.settings, loaded.settings
+    if (new.ledger, new.origin, new.signing_key_file) != (old.ledger, old.origin, old.signing_key_file):
+        raise ConfigError(
+            "the ledger, its origin and its key cannot change while the daemon runs",
+            hint="restart the daemon to change `ledger:`, `origin:` or `signing-key-file:`",
+        )
+    kept = {
+        _key(section): Opened(target.direct, target.comparator.scorer)
+        for settings in app.loaded.settings.targets
+        for target in app.target(settings.name)
+        for section in [settings.direct]
+        if section is not None and target.direct is not None and isinstance(target.comparator, GapTest | Tolerant)
+    }
+    with ExitStack() as stack:
+        again = _assemble(stack, loaded, app.courier.ledger, app.rounds.measuring, app.rounds.questions, reuse=kept)
+        # Rounds that are running may still use what was open before: all of it is closed at the very end.
+        app.opened.push(stack.pop_all())
+        return replace(again, opened=app.opened)
+
+
+def _assemble(
+    stack: ExitStack,
+    loaded: Loaded,
+    ledger: Ledger,
+    measuring: Measuring,
+    questions: Questions,
+    *,
+    reuse: Mapping[str, Opened],
+) -> App:
+    settings = loaded.settings
+    notifiers = {it.name: NOTIFIERS[it.kind].open(it) for it in settings.alerts}
+    for notifier in notifiers.values():
+        stack.callback(notifier.close)
+    probability = settings.false_alarm_probability
+    targets = tuple(target for it in settings.targets for target in _targets(stack, it, probability, reuse))
+    desk = Desk(ledger, tuple(notifiers))
+    lookout = Lookout(ledger=ledger, hosts={it.name: frozenset(it.hosts.values()) for it in targets})
+    return App(
+        loaded=loaded,
+        opened=stack,
+        targets=targets,
+        desk=desk,
+        rounds=Rounds(
+            questions=questions,
+            ledger=ledger,
+            desk=desk,
+            measuring=measuring,
+            now=now,
+            draw_seed=draw_seed,
+            lookout=lookout,
+        ),
+        enrolling=Enrolling(
+            questions=questions,
+            desk=desk,
+            measuring=measuring,
+            now=now,
+            draw_seed=draw_seed,
+            lookout=lookout,
+        ),
+        courier=Courier(ledger, notifiers, now),
+    )
 
 
 def require_own_names() -> None:
@@ -135,28 +216,67 @@ def draw_seed() -> int:
     return secrets.randbits(53)
 
 
-def _target(stack: ExitStack, settings: TargetSettings[KindSection], probability: float) -> Target:
-    delivered = _open(stack, settings.delivered, ChannelRole.DELIVERED)
-    direct = None if settings.direct is None else _open(stack, settings.direct, ChannelRole.DIRECT)
+def _targets(
+    stack: ExitStack, settings: TargetSettings[KindSection], probability: float, reuse: Mapping[str, Opened]
+) -> Iterator[Target]:
+    """Yield one target for each delivered channel; they share the direct channel, and its weights."""
+    direct = None
+    if settings.direct is not None:
+        direct = reuse.get(_key(settings.direct)) or _open(stack, settings.direct, ChannelRole.DIRECT)
     scorer = None if direct is None else direct.scorer
-    # One share for each stream of evidence: the comparison, and each probe on each channel.
-    streams = 1 + len(settings.probes) * (1 if direct is None else 2)
-    return Target(
-        name=settings.name,
-        delivered=delivered.channel,
-        direct=None if direct is None else direct.channel,
-        comparator=None if scorer is None else GapTest(scorer=scorer),
-        evidence=RateBet(alpha=probability / streams),
-        probes=tuple(PROBES[name]() for name in settings.probes),
-        questions_per_round=settings.questions_per_round,
-        reply_tokens=settings.reply_tokens,
-    )
+    for name, section in settings.measured.items():
+        yield Target(
+            name=name,
+            delivered=_open(stack, section, ChannelRole.DELIVERED).channel,
+            direct=None if direct is None else direct.channel,
+            comparator=None if scorer is None else _comparator(scorer, settings.allowed_edits),
+            evidence=_evidence(settings, probability),
+            probes=tuple(map(_probe, settings.probes)),
+            questions_per_round=settings.questions_per_round,
+            reply_tokens=settings.reply_tokens,
+            as_delivered=partial(apply, settings.allowed_edits),
+            hosts=_hosts(section, settings.direct),
+            # Equal shares: rounds of several variants run at once, and must not spend the same tokens twice.
+            budget=None if settings.budget is None else settings.budget // len(settings.measured),
+            failure_threshold=settings.failure_threshold,
+        )
+
+
+def _hosts(delivered: KindSection, direct: KindSection | None) -> dict[ChannelRole, str]:
+    """Return what has to be reached for each channel; a kind that scores is in this process, and costs no tokens."""
+    sections = {ChannelRole.DELIVERED: delivered, ChannelRole.DIRECT: direct}
+    return {
+        role: urlsplit(getattr(it, "base_url", "")).hostname or it.kind
+        for role, it in sections.items()
+        if it is not None and not it.scores
+    }
+
+
+@cache
+def _probe(family: str) -> Probe:
+    # A probe is pure, and reading its deck takes tens of milliseconds: a thousand targets share one.
+    return PROBES[family]()
+
+
+def _evidence(settings: TargetSettings[KindSection], probability: float) -> RateBet:
+    # One share for each stream of evidence: the comparison, and each probe on each channel, of every variant.
+    channels = 1 if settings.direct is None else 2
+    return RateBet(alpha=probability / (len(settings.measured) * (1 + len(settings.probes) * channels)))
+
+
+def _comparator(scorer: Scorer, edits: tuple[AllowedEdit, ...]) -> GapTest | Tolerant:
+    inner = GapTest(scorer=scorer)
+    return Tolerant(inner=inner, scorer=scorer, edits=edits) if edits else inner
 
 
 def _open(stack: ExitStack, settings: KindSection, role: ChannelRole) -> Opened:
     opened = CHANNELS[settings.kind].open(settings, role, now)
     stack.callback(opened.close)
     return opened
+
+
+def _key(section: KindSection) -> str:
+    return section.model_dump_json()
 
 
 def _one_of(kinds: list[Any]) -> Any:

@@ -1,133 +1,108 @@
-"""What an endpoint of the chat completions protocol answered: a completion, or a failure with a named reason.
+"""The chat completions protocol of OpenAI, which most servers speak: its bodies, whole and streamed."""
 
-Whatever it wrote is taken to be hostile. A failure is told in our own words only, because an endpoint may echo the key
-or the prompt.
-"""
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any, Literal
 
-from dataclasses import dataclass
+from pydantic import JsonValue, ValidationError
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from probes.channels.codec import Completion, Failure, Part, blocked, completion, cut_off, malformed
+from probes.channels.refusals import failed
+from watchdog.domain.exchanges import FinishReason, Request
 
-from watchdog.domain.exchanges import FinishReason, Reason
-from watchdog.domain.text import printable
+MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 
-_LONGEST_MODEL_ID = 200
 _FINISHES = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-_FILTERED = "content_filter"
-_NOT_AN_API = "check that base-url is an OpenAI-compatible endpoint and not a page or a proxy"
-
-_STATUSES = {
-    401: (Reason.UNAUTHORIZED, "check the key that api-key-env or api-key-file names"),
-    403: (Reason.UNAUTHORIZED, "check that the key may use this model"),
-    404: (Reason.MODEL_NOT_FOUND, "check `model`, and that base-url ends where /chat/completions begins"),
-    429: (Reason.RATE_LIMITED, "ask for a higher limit for this key, or send fewer probes"),
-}
-_CODES = {
-    "context_length_exceeded": "the conversation is longer than the model's context",
-    "insufficient_quota": "the account of this key has no credit left",
-    "unsupported_parameter": "the endpoint does not take max_tokens or temperature",
-}
-"""Error codes that say more than the status does."""
+_DONE = b"[DONE]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """A reply that can be judged."""
-
-    reply: str
-    finish: FinishReason
-    model: str
-    """The model id that the endpoint gave, made safe to print; empty when it gave none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why there is no reply: the end of a sentence about the channel, the reason, and what to do."""
-
-    what: str
-    reason: Reason
-    hint: str
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
-
-
-class _Turn(_Part):
+class _Turn(Part):
     content: str | None = None
+    refusal: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+    @property
+    def thought(self) -> bool:
+        return bool(self.reasoning_content or self.reasoning)
 
 
-class _Choice(_Part):
+class _Choice(Part):
     message: _Turn
     finish_reason: str | None = None
 
 
-class _Answer(_Part):
+class _Answer(Part):
     model: str | None = None
     choices: tuple[_Choice, ...] | None = None
-    error: object = None
+    usage: Any = None
+    error: Any = None
 
 
-class _Fault(_Part):
-    code: str | None = None
+class _Step(Part):
+    index: int = 0
+    delta: _Turn = _Turn()
+    finish_reason: str | None = None
 
 
-class _Refusal(_Part):
-    error: _Fault
+class _Chunk(Part):
+    model: str | None = None
+    choices: tuple[_Step, ...] | None = None
+    usage: Any = None
+    error: Any = None
 
 
-def read(status: int, body: bytes) -> Completion | Failure:
-    """Read a whole HTTP answer."""
-    if not 200 <= status < 300:
-        return _refused(status, body)
+def write(request: Request, *, limit: MaxTokensField, stream: bool) -> dict[str, JsonValue]:
+    """Return the body of a request, without the name of the model."""
+    body: dict[str, JsonValue] = {
+        "messages": [{"role": it.speaker.value, "content": it.text} for it in request.messages],
+        limit: request.max_tokens,
+        "temperature": request.temperature,
+    }
+    return body | {"stream_options": {"include_usage": True}} if stream else body
+
+
+def read(body: bytes) -> Completion | Failure:
+    """Read a whole answer."""
     try:
-        answer = _Answer.model_validate_json(body)
+        return _judged(_Answer.model_validate_json(body))
     except ValidationError:
         return malformed("something that is not a chat completion")
+
+
+def read_stream(events: Sequence[bytes]) -> Completion | Failure:
+    """Put a streamed answer together and read it; it ends with a finish reason, and usage and a mark after that."""
+    try:
+        chunks = [_Chunk.model_validate_json(it) for it in takewhile(lambda it: it != _DONE, events)]
+    except ValidationError:
+        return malformed("a stream of something that is not a chat completion")
+    steps = [step for chunk in chunks for step in chunk.choices or () if step.index == 0]
+    finish = next((it.finish_reason for it in reversed(steps) if it.finish_reason), None)
+    error = next((it.error for it in chunks if it.error is not None), None)
+    if error is None and finish is None and _DONE not in events:
+        return cut_off()
+    turn = _Turn(
+        content="".join(it.delta.content or it.delta.refusal or "" for it in steps),
+        reasoning=any(it.delta.thought for it in steps),
+    )
+    return _judged(
+        _Answer(
+            model=next((it.model for it in chunks if it.model), None),
+            choices=(_Choice(message=turn, finish_reason=finish),) if steps else (),
+            usage=next((it.usage for it in reversed(chunks) if it.usage), None),
+            error=error,
+        )
+    )
+
+
+def _judged(answer: _Answer) -> Completion | Failure:
     if answer.error is not None:
-        return malformed("an error under a status that says success")
+        return failed(answer.error)
     if not answer.choices:
         return malformed("a chat completion without choices")
-    return _chosen(answer.choices[0], printable(answer.model or "", _LONGEST_MODEL_ID))
-
-
-def malformed(what: str) -> Failure:
-    """Return the failure of an endpoint that answered with something that is no completion."""
-    return Failure(f"answered with {what}", Reason.MALFORMED, _NOT_AN_API)
-
-
-def _chosen(choice: _Choice, model: str) -> Completion | Failure:
-    text = choice.message.content
-    if choice.finish_reason == _FILTERED:
-        return _blocked()
-    if text is None:
-        return malformed("a chat completion whose content is not text")
-    if "\0" in text:
-        return malformed("a text with NUL in it")
-    if not text:
-        hint = "the model may need more tokens, or was told to be silent"
-        return Failure("answered with an empty text", Reason.EMPTY, hint)
-    return Completion(reply=text, finish=_FINISHES.get(choice.finish_reason or "", FinishReason.OTHER), model=model)
-
-
-def _refused(status: int, body: bytes) -> Failure:
-    code = _code(body)
-    if code == _FILTERED:
-        return _blocked()
-    if status >= 500:
-        reason, hint = Reason.SERVER_ERROR, "look at the endpoint's own log"
-    else:
-        otherwise = (Reason.REJECTED, "send the same request by hand to see what the endpoint has against it")
-        reason, hint = _STATUSES.get(status, otherwise)
-    return Failure(f"answered with HTTP status {status}", reason, _CODES.get(code, hint))
-
-
-def _blocked() -> Failure:
-    return Failure("was stopped by a content filter", Reason.BLOCKED, "find out whose filter it is")
-
-
-def _code(body: bytes) -> str:
-    try:
-        return _Refusal.model_validate_json(body).error.code or ""
-    except ValidationError:
-        return ""
+    turn, finish = answer.choices[0].message, answer.choices[0].finish_reason
+    if finish == "content_filter":
+        return blocked()
+    text = turn.refusal if turn.content is None else turn.content
+    told = _FINISHES.get(finish or "", FinishReason.OTHER)
+    return completion(text, told, answer.model, answer.usage, thought=turn.thought)

@@ -17,6 +17,7 @@ from typing import Any
 
 from probes.channels.config import WeightsConfig
 from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Reason, Request
+from watchdog.domain.text import printable
 from watchdog.errors import ChannelError, ConfigError, InstallationError
 from watchdog.ports import Clock
 
@@ -80,10 +81,7 @@ class Weights:
         # transformers renamed the argument in the 5 series.
         name = "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
         with torch.inference_mode():
-            out = self.model(
-                input_ids=torch.tensor(ids), use_cache=True, logits_to_keep=int(last_only), **{name: cache}
-            )
-        return out.logits
+            return self.model(torch.tensor(ids), use_cache=True, logits_to_keep=int(last_only), **{name: cache}).logits
 
     def save(self, directory: Path) -> None:
         """Write a transformers directory, in the precision at hand and without any trace of a quantisation.
@@ -91,8 +89,9 @@ class Weights:
         Raises ConfigError when the directory is there already and not empty, or cannot be written.
         """
         settings = {k: v for k, v in self.model.config.to_dict().items() if k != "quantization_config"}
-        plain = type(self.model)(type(self.model.config)(**settings)).to(self.model.dtype)
-        plain.load_state_dict(self.model.state_dict())
+        with torch.device("meta"):  # the weights exist already
+            plain = type(self.model)(type(self.model.config)(**settings))
+        plain.load_state_dict(self.model.state_dict(), assign=True)
         partial = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}")
         try:
             plain.save_pretrained(partial)
@@ -174,30 +173,17 @@ def open_weights(config: WeightsConfig) -> Weights:
     Raises ConfigError when there is none at the path, or it is damaged, or was not made to hold a conversation.
     """
     torch.set_num_threads(config.threads)
-    source = _source(config.path)
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
-        model, loading = transformers.AutoModelForCausalLM.from_pretrained(
-            **source, dtype=getattr(torch, config.dtype), use_safetensors=True, output_loading_info=True
-        )
-    except Exception as exc:  # a damaged file makes transformers raise anything; it is one fault to us
-        raise ConfigError(f"{config.path} cannot be loaded as a model: {_brief(exc)}", hint=_WHERE) from exc
-    lacking = sorted({*loading["missing_keys"], *(str(key) for key in loading["mismatched_keys"])})
-    if lacking:
-        # transformers would fill these in by chance.
-        raise ConfigError(f"{config.path} lacks weights of its own model, e.g. {lacking[0]}", hint=_WHERE)
+    model, tokenizer = _load(config)
     if tokenizer.chat_template is None:
         hint = "use a model that was made for conversation (often named -Instruct or -Chat)"
         raise ConfigError(f"{config.path} has no chat template", hint=hint)
     ends = _ends(model, tokenizer)
     if not ends:
-        raise ConfigError(
-            f"{config.path} names no token that ends a turn", hint="set eos_token_id in its configuration"
-        )
+        raise ConfigError(f"{config.path} names no token that ends a turn", hint="set eos_token_id in its config.json")
     return Weights(
         name=config.path.resolve().name,
         digest=_digest(config),
-        model=model.eval(),
+        model=model,
         tokenizer=tokenizer,
         ends=ends,
         context=getattr(model.config.get_text_config(), "max_position_embeddings", None),
@@ -210,6 +196,22 @@ def convert(gguf_file: Path, directory: Path) -> None:
     Raises ConfigError when the file is no such model, or the directory is there already and not empty.
     """
     open_weights(WeightsConfig(path=gguf_file)).save(directory)
+
+
+def _load(config: WeightsConfig) -> tuple[Any, Any]:
+    source = _source(config.path)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
+        model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+            **source, dtype=getattr(torch, config.dtype), use_safetensors=True, output_loading_info=True
+        )
+    except Exception as exc:  # a damaged file makes transformers raise anything; it is one fault to us
+        fault = f"{type(exc).__name__}: {printable(str(exc), 200)}"
+        raise ConfigError(f"{config.path} cannot be loaded as a model: {fault}", hint=_WHERE) from exc
+    lacking = sorted({*loading["missing_keys"], *(str(key) for key in loading["mismatched_keys"])})
+    if lacking:  # transformers would fill these in by chance
+        raise ConfigError(f"{config.path} lacks weights of its own model, e.g. {lacking[0]}", hint=_WHERE)
+    return model.eval(), tokenizer
 
 
 def _source(path: Path) -> dict[str, Any]:
@@ -243,8 +245,3 @@ def _pick(logits: Tensor, temperature: float, chance: Any) -> int:
     if temperature <= 0:
         return int(logits.argmax())
     return int(torch.multinomial(torch.softmax(logits.float() / temperature, dim=-1), 1, generator=chance))
-
-
-def _brief(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

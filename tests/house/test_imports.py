@@ -1,8 +1,8 @@
 """The house's promises about what an import loads, and about its names."""
 
+import resource
 import subprocess
 import sys
-import time
 from importlib.metadata import Distribution
 from pathlib import Path
 
@@ -36,17 +36,15 @@ def test_wiring_needs_no_torch() -> None:
     assert not _loaded_by("import watchdog.wiring") & {"torch", "transformers"}
 
 
-def test_help_answers_in_under_half_a_second() -> None:
-    # The best of five: the promise is about the program, not about what else the machine does.
+def test_help_answers_in_under_half_a_second_of_processor_time() -> None:
+    # Processor time, the best of five: the promise is about the program, not about what else the machine does.
+    code = "from watchdog.cli import main; import sys; sys.argv[1:] = ['--help']; main()"
     best = 9.0
     for _ in range(5):
-        started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-c", "from watchdog.cli import main; import sys; sys.argv[1:] = ['--help']; main()"],
-            capture_output=True,
-            check=True,
-        )
-        best = min(best, time.perf_counter() - started)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert best < 0.5
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from watchdog.cli import audit, demo, incidents, rounds, setup
+from watchdog.cli import audit, demo, incidents, rounds, run, setup, status, try_
 
 app = typer.Typer(
     name="corrigibility-watchdog",
@@ -35,6 +35,9 @@ app.command("init")(setup.init)
 app.command("check-config")(setup.check_config)
 app.command("baseline")(rounds.baseline)
 app.command("once")(rounds.once)
+app.command("run")(run.run)
+app.command("status")(status.status)
+app.command("try")(try_.try_)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(audit.app, name="audit")
 app.command("demo")(demo.demo)

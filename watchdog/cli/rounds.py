@@ -1,12 +1,16 @@
 """`baseline` and `once`."""
 
 from collections import defaultdict
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from watchdog.blind_findings import first_step
+from watchdog.blindness import is_blind
 from watchdog.cli.exits import Exit, unmeasured
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, TargetOption, print_json
+from watchdog.domain.decisions import RoundSkipped
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.text import printable
 from watchdog.enrolment import Enrolment
@@ -58,9 +62,11 @@ def once(config: ConfigOption = DEFAULT_CONFIG, target: TargetOption = None, as_
 
 
 def _exit_of(reports: list[RoundReport]) -> Exit:
-    if any(it.findings for it in reports):
+    if any(not is_blind(finding.rule) for it in reports for finding in it.findings):
         return Exit.FINDING
     codes = {unmeasured(reason) for it in reports for reason in _blind(it)}
+    if any(it.skipped is not None for it in reports):
+        codes.add(Exit.NOT_EVALUATED)
     if not codes:
         return Exit.CLEAN
     return Exit.UNREACHABLE if codes == {Exit.UNREACHABLE} else Exit.NOT_EVALUATED
@@ -100,6 +106,8 @@ def _enrolment_row(target: str, enrolment: Enrolment) -> dict[str, object]:
 
 def _print_round(report: RoundReport) -> None:
     done = report.done
+    if report.skipped is not None:
+        _print_skipped(report.skipped)
     typer.echo(
         f"{done.target}: {done.compared} replies compared, {done.flagged} flagged; "
         f"{done.judged} probe arms graded; {done.unmeasured} unmeasured"
@@ -107,11 +115,18 @@ def _print_round(report: RoundReport) -> None:
     for it in report.judged:
         typer.echo(f"  {it.family}/{it.arm} on {it.channel}: {it.verdict.grade}: {printable(it.verdict.why, 160)}")
     for reason in sorted(set(_reasons(report))):
-        typer.echo(f"  unmeasured: {reason}, {_reasons(report).count(reason)} times")
+        typer.echo(f"  unmeasured: {reason}, {_reasons(report).count(reason)} times. {first_step(reason)}")
     for finding in report.findings:
-        typer.echo(f"  FINDING {finding.rule}: {printable(finding.summary)}")
+        word = "BLIND" if is_blind(finding.rule) else "FINDING"
+        typer.echo(f"  {word} {finding.rule}: {printable(finding.summary)}")
     for recovery in report.recoveries:
         typer.echo(f"  RECOVERED {recovery.rule} on {recovery.subject} by {recovery.by}")
+
+
+def _print_skipped(it: RoundSkipped) -> None:
+    what = "round" if it.what == "round" else "questions again after a flagged reply"
+    spent = f"{it.spent:,} of {it.budget:,} are spent today (UTC)"
+    typer.echo(f"{it.target}: {what} not sent: may need {it.needed:,} tokens, and {spent}")
 
 
 def _round_row(report: RoundReport) -> dict[str, object]:
@@ -123,6 +138,8 @@ def _round_row(report: RoundReport) -> dict[str, object]:
         "flagged": done.flagged,
         "judged": done.judged,
         "unmeasured": done.unmeasured,
+        "tokens": done.tokens,
+        "skipped": None if report.skipped is None else asdict(report.skipped),
         "verdicts": [
             {
                 "family": it.family,

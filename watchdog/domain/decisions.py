@@ -1,7 +1,7 @@
 """Decisions: what the ledger keeps. Each is one leaf; replaying them only folds, and decides nothing again."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from watchdog.domain.comparisons import Comparison
@@ -9,6 +9,7 @@ from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.incidents import IncidentEvent
 from watchdog.domain.notices import Attempt
+from watchdog.domain.sight import Sight
 from watchdog.domain.verdicts import Arm, Verdict
 
 
@@ -30,6 +31,20 @@ class Stopped:
     at: datetime
     why: str
     kind: Literal["stopped"] = field(default="stopped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAdopted:
+    """From this leaf on, checkpoints are signed with this key. The first one also gives the ledger its name."""
+
+    at: datetime
+    origin: str
+    """Name of the ledger in its checkpoints, for life."""
+    key: str
+    """The verifier key, as C2SP signed-note writes it."""
+    endorsement: str | None
+    """The change as a note signed by the key before; None for the first key, and when that one was lost."""
+    kind: Literal["key_adopted"] = field(default="key_adopted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +122,36 @@ class RoundDone:
     flagged: int
     judged: int
     unmeasured: int
+    tokens: int = 0
+    """What it cost: as the channels say it, or estimated where they do not."""
     enrolment: bool = False
     kind: Literal["round_done"] = field(default="round_done")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSkipped:
+    """A round, or the questions again after a flagged reply, were not sent: the day's budget would not hold them."""
+
+    at: datetime
+    round_id: str
+    target: str
+    what: Literal["round", "re_ask"]
+    needed: int
+    """Tokens that it might have cost."""
+    spent: int
+    """Tokens spent on the target since the day began, in UTC."""
+    budget: int
+    """Tokens that the target may spend in a day."""
+    kind: Literal["round_skipped"] = field(default="round_skipped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SightChanged:
+    """Something can no longer be measured, or can be measured again."""
+
+    at: datetime
+    sight: Sight
+    kind: Literal["sight_changed"] = field(default="sight_changed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +184,90 @@ class NoticeAnswered:
     kind: Literal["notice_answered"] = field(default="notice_answered")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """A running watchdog took up another configuration."""
+
+    at: datetime
+    config_digest: str
+    """SHA-256 of the configuration file as read, in hex."""
+    kind: Literal["reloaded"] = field(default="reloaded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    """A running watchdog says that it still runs, so that a record which has stopped growing shows."""
+
+    at: datetime
+    rounds: int
+    """Rounds that ended since it started."""
+    failed: int
+    """Rounds since it started that ended without being recorded."""
+    missed: int
+    """Rounds since it started that did not begin when they were due."""
+    kind: Literal["alive"] = field(default="alive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """How often a target is watched."""
+
+    target: str
+    every_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleCommitted:
+    """The times of a day's rounds were settled, without being told; this plan holds from here on."""
+
+    at: datetime
+    day: date
+    commitment: str
+    """SHA-256 of the day's seed, in hex."""
+    plan: tuple[Planned, ...]
+    kind: Literal["schedule_committed"] = field(default="schedule_committed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRevealed:
+    """A day is over, and everybody may compute when its rounds had to begin."""
+
+    at: datetime
+    day: date
+    seed: str
+    """The day's seed, in hex."""
+    kind: Literal["schedule_revealed"] = field(default="schedule_revealed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundsMissed:
+    """Rounds were due and did not begin, or the clock was moved so that nobody can say."""
+
+    at: datetime
+    why: Literal["clock", "busy"]
+    missed: int
+    targets: tuple[str, ...]
+    clock_moved_s: float
+    """How far the wall clock jumped, in seconds; negative is back."""
+    kind: Literal["rounds_missed"] = field(default="rounds_missed")
+
+
 Decision = (
     Started
+    | Reloaded
+    | Alive
+    | ScheduleCommitted
+    | ScheduleRevealed
+    | RoundsMissed
     | Stopped
+    | KeyAdopted
     | Enrolled
     | Judged
     | Compared
     | Weighed
     | RoundDone
+    | RoundSkipped
+    | SightChanged
     | IncidentChanged
     | NoticeQueued
     | NoticeAnswered

@@ -47,6 +47,9 @@ class Reason(StrEnum):
     BLOCKED = "blocked"
     UNSCORABLE = "unscorable"
     AMBIGUOUS = "ambiguous"
+    CACHED = "cached"
+    HIDDEN_REASONING = "hidden_reasoning"
+    TEMPERATURE_REFUSED = "temperature_refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,23 @@ class Exchange:
     asked_at: datetime
     seconds: float
     """From sending the request to holding the whole reply."""
+    tokens: int | None = None
+    """What the channel says it cost, request and reply together; None when it does not say."""
+    temperature_honoured: bool = True
+    """Whether the model was asked at the request's temperature; some models refuse to be told one."""
+    hidden_reasoning: bool = False
+    """Whether the model wrote something before the reply that is not in it."""
+    cached: bool = False
+    """Whether the reply was stored earlier, so that it tells nothing about the model now."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked_at", utc(self.asked_at))
+
+    @property
+    def incomparable(self) -> Reason | None:
+        """Why the reply cannot be held against the direct model's first choices; None when it can."""
+        if self.cached:
+            return Reason.CACHED
+        if self.hidden_reasoning:
+            return Reason.HIDDEN_REASONING
+        return None if self.temperature_honoured else Reason.TEMPERATURE_REFUSED

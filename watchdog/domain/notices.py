@@ -15,6 +15,9 @@ class Notice:
     id: str
     notifier: str
     event: IncidentEvent
+    checkpoint: str | None = None
+    """The ledger's newest signed checkpoint when the notice was taken from the outbox: whoever keeps the notice keeps
+    a witness of the record. None when the ledger is not signed."""
 
     @classmethod
     def of(cls, event: IncidentEvent, notifier: str) -> "Notice":

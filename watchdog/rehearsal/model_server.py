@@ -1,12 +1,15 @@
 """An OpenAI-compatible model server over a channel; enough of the protocol to watch it like a real one."""
 
 import itertools
-from typing import Literal, Protocol
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, Protocol
 
 from fastapi import FastAPI
 from fastapi import Request as HttpRequest
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -67,7 +70,7 @@ class Completion(BaseModel):
     max_completion_tokens: int | None = Field(default=None, ge=1)
     temperature: float = Field(default=1.0, ge=0, le=2)
     n: Literal[1] = 1
-    stream: Literal[False] = False
+    stream: bool = False
 
     def request(self) -> Request:
         """Return it in the watchdog's words."""
@@ -95,14 +98,17 @@ def create_app(channel: Asked, model_id: str) -> FastAPI:
         return {"object": "list", "data": [model]}
 
     @app.post("/v1/chat/completions")
-    def complete(body: Completion) -> JSONResponse:
+    def complete(body: Completion) -> Response:
         if body.model != model_id:
             return openai_error(404, f"The model {body.model!r} does not exist.", code="model_not_found", param="model")
         try:
             exchange = channel.ask(body.request())
         except ChannelError as exc:
             return openai_error(_STATUS.get(exc.reason, 500), exc.problem, code=exc.reason)
-        return JSONResponse(_completion(exchange, model_id, next(numbers)))
+        answer = _completion(exchange, model_id, next(numbers))
+        return (
+            StreamingResponse(_pieces(answer), media_type="text/event-stream") if body.stream else JSONResponse(answer)
+        )
 
     return app
 
@@ -114,7 +120,7 @@ def openai_error(status: int, message: str, *, code: str | None = None, param: s
     return JSONResponse({"error": error}, status_code=status)
 
 
-def _completion(exchange: Exchange, model_id: str, number: int) -> dict[str, object]:
+def _completion(exchange: Exchange, model_id: str, number: int) -> dict[str, Any]:
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": exchange.reply, "refusal": None},
@@ -129,6 +135,21 @@ def _completion(exchange: Exchange, model_id: str, number: int) -> dict[str, obj
         "choices": [choice],
         "usage": _usage(exchange),
     }
+
+
+def _pieces(answer: dict[str, Any]) -> Iterator[str]:
+    """Yield a completion as the events of a stream: a word at a time, how it ended, what it cost, and a mark."""
+    (choice,) = answer["choices"]
+    frame = {**answer, "object": "chat.completion.chunk", "usage": None}
+    for word in re.findall(r"\s*\S+|\s+$", choice["message"]["content"]):
+        yield _event(frame | {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]})
+    yield _event(frame | {"choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
+    yield _event(frame | {"choices": [], "usage": answer["usage"]})
+    yield "data: [DONE]\n\n"
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data)}\n\n"
 
 
 def _usage(exchange: Exchange) -> dict[str, int]:

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from alerts.page import page
-from alerts.webhook import WebhookSettings, open_webhook
+from alerts.webhook import WebhookSettings, open_webhook, payload
 from tests.builders import NOW, at, finding, recovery
 from watchdog.domain.incidents import absorb, recover
 from watchdog.domain.notices import Notice
@@ -99,6 +100,16 @@ def test_a_hostile_answer_is_cut_and_made_harmless() -> None:
     assert len(caught.value.answer) <= 210
     assert "\x1b" not in caught.value.answer
     assert "\u202e" not in caught.value.answer
+
+
+def test_the_newest_checkpoint_travels_with_the_body_and_at_the_end_of_the_page() -> None:
+    note = "example.com/watchdog\n3\nroot\n\n\u2014 example.com/watchdog signature\n"
+    body = payload(replace(Notice.of(OPENED, "oncall"), checkpoint=note))
+    data = body["data"]
+    assert isinstance(data, dict)
+    assert data["checkpoint"] == note
+    assert str(data["text"]).endswith(f"\n{note}")
+    assert "Checkpoint" not in page(OPENED)
 
 
 def test_a_url_comes_from_exactly_one_place_and_is_http() -> None:

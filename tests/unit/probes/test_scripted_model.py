@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probes.catalog import PROBES
 from probes.channels.scripted import ScriptedModelChannel
 from probes.scorers.scripted import ScriptedScorer
 from probes.scripted_model import ScriptedModel, Utterance
 from probes.scripted_phrases import ITEMS, VOCABULARY
-from probes.stop import StopProbe
 from watchdog.domain.exchanges import ChannelRole, Message, Reason, Speaker
 from watchdog.domain.verdicts import Arm, Grade
 from watchdog.errors import ScoringError
@@ -187,15 +187,30 @@ def test_a_list_keeps_the_mark_behind_its_numbers() -> None:
     assert greedy(ScriptedModel(4), messages).text.startswith("3) ")
 
 
+@pytest.mark.parametrize("family", sorted(PROBES))
 @pytest.mark.parametrize(("resists", "grade"), [(False, Grade.COMPLIED), (True, Grade.RESISTED)])
-def test_the_stop_probe_tells_a_model_that_heeds_it_from_one_that_does_not(*, resists: bool, grade: Grade) -> None:
-    probe = StopProbe()
-    channel = ScriptedModelChannel(ScriptedModel(5, resists=resists), ChannelRole.DIRECT, lambda: NOW)
-    for seed in range(30):
-        control, correction = (probe.render(arm, seed) for arm in (Arm.CONTROL, Arm.CORRECTION))
+def test_every_probe_tells_a_model_that_heeds_it_from_one_that_does_not(
+    family: str, *, resists: bool, grade: Grade
+) -> None:
+    probe = PROBES[family]()
+    channel = ScriptedModelChannel(ScriptedModel(5, NOISE, resists=resists), ChannelRole.DIRECT, lambda: NOW)
+    expected = {Arm.CONTROL: Grade.COMPLIED, Arm.CORRECTION: grade, Arm.FORGED: Grade.COMPLIED}
+    for seed in range(60):
+        for arm in probe.arms:
+            case = probe.render(arm, seed)
 
-        assert probe.grade(control, channel.ask(control.request)).grade is Grade.COMPLIED
-        assert probe.grade(correction, channel.ask(correction.request)).grade is grade
+            assert probe.grade(case, channel.ask(case.request)).grade is expected[arm]
+
+
+@pytest.mark.parametrize("family", sorted(PROBES))
+def test_an_answer_to_a_probe_is_the_likeliest_text_under_its_own_scorer(family: str) -> None:
+    probe = PROBES[family]()
+    for seed in range(4):
+        model = ScriptedModel(seed, resists=seed % 2 == 1)
+        for arm in probe.arms:
+            messages = list(probe.render(arm, seed).request.messages)
+
+            assert largest_gap(model, messages, greedy(model, messages)) == 0
 
 
 @given(st.text())

@@ -1,5 +1,6 @@
 """The OpenAI-compatible model server."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -95,7 +96,7 @@ def test_a_channel_error_is_an_error_of_the_protocol(client: httpx.Client, reaso
         ({"messages": [{"role": "tool", "content": "x"}]}, 400, "messages.0.role"),
         ({"max_tokens": 0}, 400, "max_tokens"),
         ({"temperature": -1}, 400, "temperature"),
-        ({"stream": True}, 400, "stream"),
+        ({"stream": "later"}, 400, "stream"),
         ({"n": 2}, 400, "n"),
     ],
 )
@@ -114,6 +115,19 @@ def test_a_body_that_is_no_request_is_an_error_of_the_protocol(client: httpx.Cli
 
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("text", ["good morning", " two\n\nlines \n", "x"])
+def test_a_stream_holds_the_same_words_in_pieces_and_ends_with_a_mark(client: httpx.Client, text: str) -> None:
+    answer = ask(client, text, stream=True)
+    *events, mark = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
+    chunks = [json.loads(event) for event in events]
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert mark == "[DONE]"
+    assert "".join(it["delta"].get("content", "") for chunk in chunks for it in chunk["choices"]) == f"You said {text}"
+    assert chunks[-2]["choices"][0]["finish_reason"] == "stop"
+    assert chunks[-1]["usage"] == ask(client, text).json()["usage"]
 
 
 def test_other_paths_are_errors_of_the_protocol(client: httpx.Client) -> None:

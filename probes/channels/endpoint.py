@@ -1,0 +1,118 @@
+"""A channel to an HTTP endpoint, whatever protocol it speaks."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+import httpx
+
+from probes.channels import courtesy, sse
+from probes.channels.codec import Codec, Completion, Failure
+from probes.channels.config import HttpConfig
+from probes.channels.refusals import refused
+from probes.channels.transport import Answer, Transport, open_transport
+from watchdog.config.secrets import read_secret
+from watchdog.domain.exchanges import ChannelRole, Exchange, Reason, Request
+from watchdog.errors import ChannelError
+from watchdog.ports import Clock
+
+_TEMPERATURE = "temperature"
+_REMEMBERED = timedelta(hours=1)
+"""How long a refused temperature is left out: then it is offered again, because a gateway may have been at fault."""
+
+
+class Endpoint:
+    """Asks over HTTP; satisfies `ports.Channel`.
+
+    It keeps away from an endpoint that asked for it, and asks without a temperature where none is taken.
+    """
+
+    def __init__(self, transport: Transport, codec: Codec, config: HttpConfig, role: ChannelRole, clock: Clock) -> None:
+        self.role = role
+        self._transport = transport
+        self._codec = codec
+        self._config = config
+        self._clock = clock
+        self._quiet_until: datetime | None = None
+        self._refused_at: datetime | None = None
+
+    def ask(self, request: Request) -> Exchange:
+        """Return what the endpoint answered.
+
+        Raises ChannelError with a named reason when it gave no reply that could be judged, or wants to be left alone.
+        """
+        asked_at = self._clock()
+        honoured = not _within(self._refused_at, asked_at, _REMEMBERED)
+        got = self._once(request, with_temperature=honoured)
+        if honoured and isinstance(got, Failure) and got.parameter == _TEMPERATURE:
+            honoured = False
+            got = self._once(request, with_temperature=False)
+            if not isinstance(got, Failure):
+                self._refused_at = asked_at
+        if isinstance(got, Failure):
+            raise self._error(got)
+        answer, told = got
+        return Exchange(
+            channel=self.role,
+            request=request,
+            reply=told.reply,
+            finish=told.finish,
+            model=told.model,
+            asked_at=asked_at,
+            seconds=answer.seconds,
+            tokens=told.tokens,
+            temperature_honoured=honoured,
+            hidden_reasoning=told.hidden_reasoning,
+            cached=courtesy.is_cached(answer.headers),
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _once(self, request: Request, *, with_temperature: bool) -> tuple[Answer, Completion] | Failure:
+        until = self._quiet_until
+        # A wait that looks longer than any we grant means that the clock was moved.
+        if until is not None and timedelta(0) < until - self._clock() <= courtesy.LONGEST_WAIT:
+            what = f"asked us to wait until {until:%H:%M:%S} UTC, so nothing was sent"
+            hint = "wait; or ask for a higher limit for this key, or send fewer probes"
+            return Failure(what, Reason.RATE_LIMITED, hint)
+        body = self._codec.write(request) | ({"stream": True} if self._config.stream else {}) | self._config.extra_body
+        answer = self._transport.post({k: v for k, v in body.items() if k != _TEMPERATURE or with_temperature})
+        if isinstance(answer, Failure):
+            return answer
+        self._quiet_until = courtesy.quiet_until(answer.status, answer.headers, self._clock())
+        told = self._read(answer)
+        return told if isinstance(told, Failure) else (answer, told)
+
+    def _read(self, answer: Answer) -> Completion | Failure:
+        if not 200 <= answer.status < 300:
+            return refused(answer.status, answer.body, self._codec.path)
+        # Some endpoints stream unasked, and some do not although they were asked to.
+        if answer.headers.get("content-type", "").lower().startswith(sse.MEDIA_TYPE):
+            return self._codec.read_stream(sse.payloads(answer.body))
+        return self._codec.read(answer.body)
+
+    def _error(self, failure: Failure) -> ChannelError:
+        where = f"the {self.role} channel at {self._transport.host}"
+        return ChannelError(f"{where} {failure.what}", hint=failure.hint, reason=failure.reason)
+
+
+def open_endpoint(
+    config: HttpConfig, codec: Codec, role: ChannelRole, clock: Clock, *, network: httpx.BaseTransport | None = None
+) -> Endpoint:
+    """Open a channel; nothing is sent yet. `network` takes the place of the real one.
+
+    Raises ConfigError when the key, the certificates or the URL cannot be used.
+    """
+    key = read_secret(f"the {role} channel", env=config.api_key_env, file=config.api_key_file)
+    return Endpoint(open_transport(config, codec, key, network=network), codec, config, role, clock)
+
+
+def _within(then: datetime | None, now: datetime, span: timedelta) -> bool:
+    return then is not None and abs(now - then) < span

@@ -1,0 +1,187 @@
+"""The findings about being blind: the names of the rules, and what people read. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from watchdog.domain.decisions import RoundsMissed
+from watchdog.domain.exchanges import Reason
+from watchdog.domain.findings import Finding, Recovery, Severity
+from watchdog.domain.sight import Dark, Sight
+
+BLIND = "blind"
+"""A target, or a part of it, could not be measured for several rounds in a row."""
+
+LINK = "blind.link"
+"""No target can be reached: the watchdog's own way to the network is down."""
+
+MISSED = "blind.missed"
+"""Rounds were due and did not begin."""
+
+WATCHDOG = "watchdog"
+"""Subject of what is wrong with the watchdog rather than with a target."""
+
+MEASURED_AGAIN = "measured-again"
+ANSWERED_AGAIN = "answered-again"
+TOLD_BY_LINK = f"told-by-{LINK}"
+ON_TIME_AGAIN = "on-time-again"
+
+EVERYTHING = "everything"
+REPLIES = "replies"
+_OF_THE_REPLY = frozenset({Reason.AMBIGUOUS, Reason.EMPTY, Reason.TRUNCATED})
+_PATIENCE = 4
+"""A round asks each arm of a family once, and small models give many replies that cannot be graded: a third of those
+that we measured. So what lies in a family's replies has to last for this many times the threshold."""
+_PROMISE = "A hard rule; no statistical promise."
+
+_FIRST_STEPS: Mapping[Reason, str] = {
+    Reason.UNREACHABLE: "Call the endpoint by hand from this machine: name service, certificate, proxy, firewall.",
+    Reason.TIMED_OUT: "Call the endpoint by hand from this machine and time it; look at its load.",
+    Reason.UNAUTHORIZED: "Put a valid key where the configuration says; see that it may use this model.",
+    Reason.MODEL_NOT_FOUND: "Compare `model` and `base-url` with what the provider lists now.",
+    Reason.RATE_LIMITED: "Ask for a higher limit for this key, or make `every` longer.",
+    Reason.SERVER_ERROR: "Tell the endpoint's owner; its own log says why it fails.",
+    Reason.REJECTED: "Send the same request by hand and read what the endpoint has against it.",
+    Reason.MALFORMED: "Call the endpoint by hand and read the answer: a proxy or a login page may stand in its place.",
+    Reason.BLOCKED: "Find out whose content filter answers, and have the watchdog's requests let through.",
+    Reason.UNSCORABLE: "See that the direct model is the one that is delivered, and that its context is long enough.",
+}
+_READ_REPLIES = "Read the replies in `corrigibility-watchdog once`: the model says something that cannot be graded."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What has to be known of the other targets, to tell a target's fault from the watchdog's own."""
+
+    hosts: Mapping[str, frozenset[str]]
+    """The hosts that each watched target needs; none for those that are in this process."""
+    offline: frozenset[str]
+    """Targets that could not be reached at all in their last round."""
+    threshold: int
+    """Rounds in a row after which people are told."""
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether several targets, on different hosts, are watched."""
+        targets = [hosts for hosts in self.hosts.values() if hosts]
+        return len(targets) > 1 and len(frozenset[str]().union(*targets)) > 1
+
+    @property
+    def own_link(self) -> bool:
+        """Whether every target that needs the network is cut off."""
+        return self.can_tell and all(name in self.offline for name, hosts in self.hosts.items() if hosts)
+
+
+def late_parts(sight: Sight, threshold: int) -> tuple[Dark, ...]:
+    """Return what has been dark for long enough to tell people."""
+    return tuple(it for it in sight.dark if it.rounds >= threshold * (_PATIENCE if _is_of_the_replies(it) else 1))
+
+
+def blind_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
+    """Conclude that a target, or a part of it, could not be measured for too long."""
+    late = late_parts(sight, around.threshold)
+    worst = max(late, key=lambda it: (it.name == EVERYTHING, it.rounds))
+    reasons = ", ".join(sorted({it.reason for it in late}))
+    return Finding(
+        rule=BLIND,
+        subject=sight.subject,
+        severity=Severity.ERROR if any(it.name == EVERYTHING for it in late) else Severity.WARNING,
+        summary=(
+            f"{sight.subject}: {_named(late)} could not be measured in {worst.rounds} rounds in a row ({reasons}); "
+            f"meanwhile nobody would notice {_unseen(sight, late)}"
+        ),
+        attribution=_attribution(sight, around),
+        promise=_PROMISE,
+        next_step=first_step(worst.reason),
+        spans=(),
+        evidence_value=1.0,
+        evidence=(),
+        since=worst.since,
+        seen_at=at,
+    )
+
+
+def link_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
+    """Conclude that the watchdog is cut off, from a target that could not be reached for too long."""
+    cut_off = sorted(name for name, hosts in around.hosts.items() if hosts)
+    named = ", ".join(cut_off[:5]) + (", …" if len(cut_off) > 5 else "")
+    return Finding(
+        rule=LINK,
+        subject=WATCHDOG,
+        severity=Severity.ERROR,
+        summary=(
+            f"none of the {len(cut_off)} targets that need the network could be reached in its last round; meanwhile "
+            f"nobody would notice edited replies or resisted corrections on {named}"
+        ),
+        attribution="The watchdog's own link: every target failed alike, on different hosts.",
+        promise=_PROMISE,
+        next_step="Look at this machine's network: routes, name service, firewall, proxy, certificates.",
+        spans=(),
+        evidence_value=1.0,
+        evidence=(),
+        since=sight.since or at,
+        seen_at=at,
+    )
+
+
+def missed_finding(missed: RoundsMissed, *, since: datetime) -> Finding:
+    """Conclude that rounds which were due did not begin, from the decision that counted them."""
+    named = ", ".join(missed.targets[:5]) + (", …" if len(missed.targets) > 5 else "")
+    if missed.why == "clock":
+        why = f"the clock was moved by {missed.clock_moved_s:+,.0f} s"
+        step = "Find out what sets this machine's clock; let it be slewed rather than stepped."
+    else:
+        why = "earlier rounds took too long"
+        step = "Make `every` longer, ask fewer questions a round, or watch some targets from another machine."
+    return Finding(
+        rule=MISSED,
+        subject=WATCHDOG,
+        severity=Severity.WARNING,
+        summary=f"{missed.missed} rounds did not begin when they were due ({why}); nobody looked meanwhile at {named}",
+        attribution="The watchdog itself, or the machine it runs on.",
+        promise=_PROMISE,
+        next_step=step,
+        spans=(),
+        evidence_value=1.0,
+        evidence=(),
+        since=since,
+        seen_at=missed.at,
+    )
+
+
+def kept_recovery(at: datetime) -> Recovery:
+    """Return the recovery that rounds which begin in time are."""
+    return Recovery(rule=MISSED, subject=WATCHDOG, by=ON_TIME_AGAIN, seen_at=at)
+
+
+def first_step(reason: Reason) -> str:
+    """Return the first thing to do about something that cannot be measured."""
+    return _FIRST_STEPS.get(reason, _READ_REPLIES)
+
+
+def _is_of_the_replies(it: Dark) -> bool:
+    return it.name not in {EVERYTHING, REPLIES} and it.reason in _OF_THE_REPLY
+
+
+def _named(late: Sequence[Dark]) -> str:
+    whole = {it.channel for it in late if it.name == EVERYTHING}
+    parts = [it for it in late if it.name == EVERYTHING or it.channel not in whole]
+    return ", ".join(
+        f"{it.name if it.name in {EVERYTHING, REPLIES} else f'`{it.name}`'} on {it.channel}" for it in parts
+    )
+
+
+def _unseen(sight: Sight, late: Sequence[Dark]) -> str:
+    """Say what goes unseen: where a whole channel is dark, everything on it, however long each part has been."""
+    whole = {it.channel for it in late if it.name == EVERYTHING}
+    names = {it.name for it in sight.dark if it in late or it.channel in whole} - {EVERYTHING}
+    families = [f"a resisted `{it}` correction" for it in sorted(names - {REPLIES})]
+    return " or ".join([*(["edited replies"] if REPLIES in names else []), *families])
+
+
+def _attribution(sight: Sight, around: Surroundings) -> str:
+    if not sight.offline:
+        return "The channel or its settings; it is not the watchdog's own link."
+    if around.can_tell:
+        return "The endpoint or the way to it; not every target is cut off, so it is not the watchdog's own link."
+    return "The endpoint, or the watchdog's own link: with all targets on one host, these cannot be told apart."

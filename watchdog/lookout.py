@@ -1,0 +1,58 @@
+"""Whether the watchdog can look: the day's budget before a round, and what a round says about being blind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from watchdog import blind_findings, blindness, budget
+from watchdog.blindness import Seen
+from watchdog.domain.decisions import Compared, Judged, RoundSkipped
+from watchdog.measuring import Plan, Target, most_tokens
+from watchdog.ports import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookout:
+    """Keeps count in the ledger, so that a restart forgets neither what was spent nor for how long all is dark."""
+
+    ledger: Ledger
+    hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The hosts that each watched target needs, to tell a target's fault from the watchdog's own link."""
+
+    def spent(self, target: Target, at: datetime) -> int:
+        """Return what the target has cost since its day began; 0 when nothing limits it."""
+        return 0 if target.budget is None else self.ledger.tokens_spent(target.name, budget.day_of(at))
+
+    def refuse(
+        self, target: Target, plan: Plan, what: Literal["round", "re_ask"], *, spent: int, at: datetime
+    ) -> RoundSkipped | None:
+        """Return why a plan cannot be sent today; None when it can."""
+        if target.budget is None:
+            return None
+        needed = most_tokens(target, plan)
+        if spent + needed <= target.budget:
+            return None
+        return RoundSkipped(
+            at=at, round_id=plan.id, target=target.name, what=what, needed=needed, spent=spent, budget=target.budget
+        )
+
+    def budget(self, target: Target, skipped: RoundSkipped | None, at: datetime) -> Seen:
+        """Say what it means that a round was within its budget, or was not."""
+        before = self.ledger.sight(budget.RULE, target.name)
+        after = replace(before, told=skipped is not None)
+        return Seen(
+            sights=() if after == before else (after,),
+            finding=None if skipped is None else budget.spent_finding(skipped),
+            recoveries=(budget.within_again(target.name, at),) if before.told and skipped is None else (),
+        )
+
+    def round(self, target: Target, compared: Sequence[Compared], judged: Sequence[Judged], at: datetime) -> Seen:
+        """Say what a round that was sent means for being blind."""
+        before = self.ledger.sight(blind_findings.BLIND, target.name)
+        after = blindness.look(before, compared, judged, remote=frozenset(target.hosts), at=at)
+        offline = self.ledger.offline() | {target.name} if after.offline else frozenset[str]()
+        around = blind_findings.Surroundings(hosts=self.hosts, offline=offline, threshold=target.failure_threshold)
+        link = self.ledger.sight(blind_findings.LINK, blind_findings.WATCHDOG)
+        reachable = bool(target.hosts) and not after.offline
+        return blindness.conclude(before, after, link, around, reachable=reachable, at=at)
