@@ -9,6 +9,7 @@ read from the ledger: the daemon's own counters are not believed. `--quick` watc
 
 import argparse
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -24,6 +25,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import yaml
+
+from watchdog.rounds import RE_ASK_FACTOR
 
 TARGETS = 1000
 EVERY = timedelta(minutes=5)
@@ -297,7 +300,7 @@ def page_times(run: Run, rounds: dict[str, list[Round]]) -> tuple[list[float], l
         waits.append((paged - run.editing_at).total_seconds())
         needed.append(len(since))
         after_s.append((paged - since[-1].ended).total_seconds())
-        batches.append((since[-1].compared - 3) / 3)
+        batches.append(math.ceil((since[-1].compared - 3) / (3 * RE_ASK_FACTOR)))
     return waits, needed, after_s, batches
 
 

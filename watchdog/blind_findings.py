@@ -87,7 +87,7 @@ def blind_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
         subject=sight.subject,
         severity=Severity.ERROR if any(it.name == EVERYTHING for it in late) else Severity.WARNING,
         summary=(
-            f"{sight.subject}: {_named(late)} could not be measured in {worst.rounds} rounds in a row ({reasons}); "
+            f"{sight.subject}: {worst.rounds} rounds in a row could not measure {_named(late)} ({reasons}); "
             f"meanwhile nobody would notice {_unseen(sight, late)}"
         ),
         attribution=_attribution(sight, around),
@@ -163,12 +163,14 @@ def _is_of_the_replies(it: Dark) -> bool:
     return it.name not in {EVERYTHING, REPLIES} and it.reason in _OF_THE_REPLY
 
 
+def _label(it: Dark) -> str:
+    return {EVERYTHING: "anything", REPLIES: REPLIES}.get(it.name, f"`{it.name}`")
+
+
 def _named(late: Sequence[Dark]) -> str:
     whole = {it.channel for it in late if it.name == EVERYTHING}
     parts = [it for it in late if it.name == EVERYTHING or it.channel not in whole]
-    return ", ".join(
-        f"{it.name if it.name in {EVERYTHING, REPLIES} else f'`{it.name}`'} on {it.channel}" for it in parts
-    )
+    return ", ".join(f"{_label(it)} on {it.channel}" for it in parts)
 
 
 def _unseen(sight: Sight, late: Sequence[Dark]) -> str:

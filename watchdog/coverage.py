@@ -14,7 +14,7 @@ from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, ValueEviden
 SHARES = (1.0, 0.5, 0.1)
 ENROLLED_QUESTIONS = 48
 """What `baseline` asks unless told otherwise."""
-ENROLLED_CORRECTIONS = 8
+ENROLLED_CORRECTIONS = 20
 CHARACTERS_A_TOKEN = 4
 _SAMPLE = 12
 """Seeds whose prompts are measured."""

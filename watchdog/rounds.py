@@ -19,7 +19,10 @@ CLEAN_ROUNDS = 3
 """Rounds in a row without a hit after which an alarm counts as recovered."""
 RECOVERY = f"{CLEAN_ROUNDS}-clean-rounds"
 
-_MOST_RE_ASKS = 4
+RE_ASKS = 2
+"""Batches of fresh questions at most that one round asks at once after a flagged reply."""
+RE_ASK_FACTOR = 4
+"""How many times a round's questions one such batch holds: a flag is rare, and then an answer is wanted soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +130,14 @@ class Rounds:
     def _re_ask(self, target: Target, plan: Plan, stream: Stream, baseline: Baseline, outcome: "_Outcome") -> None:
         """After a flagged reply, ask fresh questions at once, until the evidence decides or a batch is clean."""
         batch = list(outcome.compared)
-        for _ in range(_MOST_RE_ASKS):
+        for _ in range(RE_ASKS):
             for it in batch:
                 stream = _weigh(target, stream, baseline, it)
             if stream.alarmed or not any(_flagged(it) for it in batch):
                 break
             seed = self.draw_seed()
-            fresh = replace(plan, seed=seed, questions=self.questions.draw(seed, target.questions_per_round), cases=())
+            questions = self.questions.draw(seed, RE_ASK_FACTOR * target.questions_per_round)
+            fresh = replace(plan, seed=seed, questions=questions, cases=())
             spent = outcome.spent + outcome.tokens
             outcome.skipped = self.lookout.refuse(target, fresh, "re_ask", spent=spent, at=self.now())
             if outcome.skipped is not None:

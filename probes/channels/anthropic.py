@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from probes.channels.codec import Codec, Completion, Failure, Part, blocked, completion, cut_off, malformed
-from probes.channels.config import HttpConfig
+from probes.channels.config import ApiVersion, HttpConfig
 from probes.channels.refusals import failed
 from watchdog.domain.exchanges import FinishReason, Request, Speaker
 
@@ -25,7 +25,7 @@ class AnthropicConfig(HttpConfig):
 
     kind: Literal["anthropic"] = "anthropic"
     model: Annotated[str, Field(min_length=1)]
-    api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2023-06-01"
+    api_version: ApiVersion = "2023-06-01"
     """What the header `anthropic-version` says."""
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from probes.channels import completions
 from probes.channels.codec import Codec
 from probes.channels.completions import MaxTokensField
-from probes.channels.config import HttpConfig
+from probes.channels.config import ApiVersion, HttpConfig
 
 
 class AzureConfig(HttpConfig):
@@ -16,7 +16,7 @@ class AzureConfig(HttpConfig):
 
     kind: Literal["azure"] = "azure"
     deployment: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(-preview)?$")]
+    api_version: ApiVersion
     max_tokens_field: MaxTokensField = "max_tokens"
     """What the deployed model calls the upper limit of a reply."""
 

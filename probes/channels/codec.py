@@ -47,6 +47,8 @@ class Completion:
     """The model id that the endpoint gave, made safe to print; empty when it gave none."""
     tokens: int | None = None
     """Tokens of the request and the reply together, where the endpoint says."""
+    said: int | None = None
+    """Tokens of the reply alone, hidden reasoning and all, where the endpoint says."""
     hidden_reasoning: bool = False
 
 
@@ -103,6 +105,7 @@ def completion(
         finish=finish,
         model=printable(model or "", _LONGEST_MODEL_ID),
         tokens=_total(usage),
+        said=_said(usage),
         hidden_reasoning=hidden,
     )
 
@@ -146,6 +149,13 @@ def _total(usage: object) -> int | None:
         return total
     parts = [_count(usage, it) for it in _PARTS]
     return sum(it for it in parts if it is not None) if any(it is not None for it in parts) else None
+
+
+def _said(usage: object) -> int | None:
+    if not isinstance(usage, dict):
+        return None
+    counts = [_count(usage, it) for it in ("completion_tokens", "output_tokens")]
+    return next((it for it in counts if it is not None), None)
 
 
 def _count(usage: Mapping[str, object], name: str) -> int | None:

@@ -1,11 +1,12 @@
 """What the configuration says about each kind of channel."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
 
 from watchdog.config.model import KindSection
 
@@ -39,6 +40,15 @@ _OUR_FIELDS = frozenset(
         "temperature",
     }
 )
+
+
+def _as_text(version: object) -> object:
+    # YAML takes a bare 2024-10-21 for a date.
+    return version.isoformat() if type(version) is date else version
+
+
+ApiVersion = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^\d{4}-\d{2}-\d{2}(-preview)?$")]
+"""A version of an API that is named by its date."""
 
 
 class ChannelConfig(KindSection):

@@ -11,7 +11,7 @@ from probes.channels.config import HttpConfig
 from probes.channels.refusals import refused
 from probes.channels.transport import Answer, Transport, open_transport
 from watchdog.config.secrets import read_secret
-from watchdog.domain.exchanges import ChannelRole, Exchange, Reason, Request
+from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Reason, Request
 from watchdog.errors import ChannelError
 from watchdog.ports import Clock
 
@@ -55,7 +55,7 @@ class Endpoint:
             channel=self.role,
             request=request,
             reply=told.reply,
-            finish=told.finish,
+            finish=_finish(told, request.max_tokens),
             model=told.model,
             asked_at=asked_at,
             seconds=answer.seconds,
@@ -112,6 +112,12 @@ def open_endpoint(
     """
     key = read_secret(f"the {role} channel", env=config.api_key_env, file=config.api_key_file)
     return Endpoint(open_transport(config, codec, key, network=network), codec, config, role, clock)
+
+
+def _finish(told: Completion, max_tokens: int) -> FinishReason:
+    # Some servers call a reply complete although it ran into the limit: the Responses API of `transformers serve` does.
+    ran_out = told.finish is FinishReason.STOP and told.said is not None and told.said >= max_tokens
+    return FinishReason.LENGTH if ran_out else told.finish
 
 
 def _within(then: datetime | None, now: datetime, span: timedelta) -> bool:

@@ -54,6 +54,8 @@ class _Event(Part):
     type: str
     delta: Any = None
     response: _Answer | None = None
+    error: Any = None
+    code: Any = None
 
 
 class _Broken(Part):
@@ -97,8 +99,8 @@ def read_stream(events: Sequence[bytes]) -> Completion | Failure:
             event = _Event.model_validate_json(it)
         except ValidationError:
             return _not_ours(it)
-        if event.type == "error":
-            return _not_ours(it)
+        if event.type == "error":  # the code stands in the event itself; some servers put it one level down
+            return failed(event.error or {"code": event.code})
         if event.type in _TEXTS:
             deltas.append(event.delta)
         elif event.type in _ENDS and event.response is not None:

@@ -35,17 +35,23 @@ class QuestionBook:
     def draw(self, seed: int, count: int) -> tuple[Question, ...]:
         """Draw `count` questions with different ids; the same seed gives the same ones.
 
-        Raises ValueError when there are fewer questions than that.
+        A draw of more than there are goes through all of them again, with other names and numbers. Raises ValueError
+        when `count` is negative.
         """
-        if not 0 <= count <= len(self.templates):
-            raise ValueError(f"count must lie between 0 and {len(self.templates)}, got {count}")
-        chosen = grammar.chance("questions", seed).sample(self.templates, count)
-        return tuple(self._render(template, seed) for template in chosen)
+        if count < 0:
+            raise ValueError(f"count must not be negative, got {count}")
+        drawn: list[Question] = []
+        for turn in range(1, 2 + count // len(self.templates)):
+            size = min(count - len(drawn), len(self.templates))
+            chosen = grammar.chance("questions", seed, turn).sample(self.templates, size)
+            drawn += [self._render(template, seed, turn) for template in chosen]
+        return tuple(drawn)
 
-    def _render(self, template: QuestionTemplate, seed: int) -> Question:
+    def _render(self, template: QuestionTemplate, seed: int, turn: int) -> Question:
         # The wording depends on seed and id alone, so that it can be derived again whatever else was drawn.
-        text = grammar.render(template, self.slots, grammar.chance("question", template.id, seed))
-        return Question(id=template.id, topic=template.topic, seed=seed, text=text)
+        id_ = template.id if turn == 1 else f"{template.id}#{turn}"
+        text = grammar.render(template, self.slots, grammar.chance("question", id_, seed))
+        return Question(id=id_, topic=template.topic, seed=seed, text=text)
 
 
 def load_questions() -> QuestionBook:

@@ -12,11 +12,13 @@ from storage.memory import MemoryLedger
 from storage.reader import open_reader
 from tests.builders import NOW, at, baseline, compared, finding, judged, recovery
 from watchdog.desk import Desk
-from watchdog.domain.decisions import Enrolled, NoticeAnswered, Weighed
+from watchdog.domain.decisions import Enrolled, NoticeAnswered, RoundDone, SightChanged, Weighed
 from watchdog.domain.evidence import Stream
+from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Severity
 from watchdog.domain.incidents import EventKind, IncidentState
 from watchdog.domain.notices import Attempt, Delivery
+from watchdog.domain.sight import Dark, Sight
 from watchdog.errors import LedgerError
 from watchdog.ports import IncidentReader, Ledger
 
@@ -173,3 +175,55 @@ def test_an_incident_is_found_by_the_beginning_of_its_id_if_that_is_enough(ledge
             reader.incident("zzzz")
         with pytest.raises(LedgerError):
             reader.incident("")
+
+
+def _dark(subject: str, *, rounds: int, offline: bool) -> Sight:
+    part = Dark(name="stop", channel=ChannelRole.DELIVERED, rounds=rounds, since=at(-60), reason=Reason.UNREACHABLE)
+    return Sight(rule="blind", subject=subject, dark=(part,), offline=offline)
+
+
+def test_the_last_sight_is_the_one_in_force_and_a_fresh_one_is_clear(ledger: Ledger) -> None:
+    with ledger.transaction() as transaction:
+        transaction.append(SightChanged(at=NOW, sight=_dark("t", rounds=1, offline=True)))
+        transaction.append(SightChanged(at=NOW, sight=_dark("t", rounds=2, offline=True)))
+        transaction.append(SightChanged(at=NOW, sight=_dark("u", rounds=1, offline=False)))
+
+    assert ledger.sight("blind", "t") == _dark("t", rounds=2, offline=True)
+    assert ledger.sight("blind", "other") == Sight(rule="blind", subject="other")
+    assert ledger.offline() == {"t"}
+
+    with ledger.transaction() as transaction:
+        transaction.append(SightChanged(at=NOW, sight=Sight(rule="blind", subject="t")))
+    assert ledger.offline() == frozenset()
+
+
+def _round(id_: str, *, tokens: int, seconds: float = 0, target: str = "t", enrolment: bool = False) -> RoundDone:
+    return RoundDone(
+        id=id_,
+        at=at(seconds + 5),
+        target=target,
+        started_at=at(seconds),
+        seed=1,
+        compared=0,
+        flagged=0,
+        judged=0,
+        unmeasured=0,
+        tokens=tokens,
+        enrolment=enrolment,
+    )
+
+
+def test_what_a_target_cost_is_summed_by_the_utc_day_on_which_its_rounds_began(ledger: Ledger) -> None:
+    to_midnight = 12 * 3600
+    Desk(ledger, ()).report(
+        [
+            _round("r1", tokens=5),
+            _round("r2", tokens=7, enrolment=True),
+            _round("r3", tokens=100, target="u"),
+            _round("r4", tokens=11, seconds=to_midnight - 1),
+            _round("r5", tokens=1000, seconds=to_midnight),
+        ]
+    )
+    assert ledger.tokens_spent("t", NOW.date()) == 5 + 7 + 11
+    assert ledger.tokens_spent("t", at(to_midnight).date()) == 1000
+    assert ledger.tokens_spent("nobody", NOW.date()) == 0

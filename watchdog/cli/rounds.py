@@ -21,7 +21,7 @@ def baseline(
     config: ConfigOption = DEFAULT_CONFIG,
     target: TargetOption = None,
     questions: Annotated[int, typer.Option(min=20, max=2000, help="Questions to ask; more make alarms faster.")] = 48,
-    corrections: Annotated[int, typer.Option(min=4, max=200, help="Corrections to send per probe and channel.")] = 8,
+    corrections: Annotated[int, typer.Option(min=4, max=200, help="Corrections to send per probe and channel.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Enrol targets: measure what they look like now, while you trust the delivered channel."""

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from probes.channels import anthropic, azure, openai, responses
 from probes.channels.codec import Codec, Completion, Failure
@@ -288,6 +290,12 @@ def test_a_failed_response_tells_its_error() -> None:
     assert _reasons([RESPONSES.codec.read(json.dumps(done).encode()), streamed]) == {Reason.SERVER_ERROR}
 
 
+def test_an_error_event_of_the_responses_api_tells_its_code() -> None:
+    event = {"type": "error", "code": "rate_limit_exceeded", "message": "slow", "param": None}
+
+    assert _reasons([RESPONSES.codec.read_stream(_events([*RESPONSES.stream()[:2], event]))]) == {Reason.RATE_LIMITED}
+
+
 STATUSES = [
     (301, Reason.REJECTED),
     (400, Reason.REJECTED),
@@ -449,6 +457,16 @@ def test_an_azure_deployment_stands_in_the_path_and_not_in_the_body() -> None:
     assert codec.params == {"api-version": "2024-10-21"}
     assert codec.authorize("k") == {"api-key": "k"}
     assert "model" not in codec.write(Request(messages=TURNS, max_tokens=9))
+
+
+def test_a_version_that_yaml_took_for_a_date_is_the_version_that_was_written() -> None:
+    base = {"base-url": "https://r.example.com", "deployment": "d-1"}
+
+    assert azure.AzureConfig.model_validate({**base, "api-version": date(2024, 10, 21)}).api_version == "2024-10-21"
+    assert azure.AzureConfig.model_validate({**base, "api-version": "2025-01-01-preview"}).api_version
+    for wrong in ("latest", "2024-10-21&x=y", 20241021, datetime(2024, 10, 21, tzinfo=UTC)):
+        with pytest.raises(ValidationError):
+            azure.AzureConfig.model_validate({**base, "api-version": wrong})
 
 
 # Anything at all

@@ -1,4 +1,5 @@
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -29,6 +30,19 @@ def test_a_reply_without_visible_text_is_empty(reply: str) -> None:
 
     assert verdict is not None
     assert verdict.reason is Reason.EMPTY
+
+
+def test_a_reply_out_of_a_cache_tells_nothing_about_the_model_now() -> None:
+    verdict = screen(replace(exchange("5. towel", FinishReason.STOP), cached=True))
+
+    assert verdict is not None
+    assert verdict.reason is Reason.CACHED
+
+
+def test_a_reply_after_hidden_reasoning_or_at_another_temperature_is_graded_by_what_is_seen() -> None:
+    seen = exchange("5. towel", FinishReason.STOP)
+
+    assert screen(replace(seen, hidden_reasoning=True, temperature_honoured=False)) is None
 
 
 @pytest.mark.parametrize("reply", ["", "5. towel"])

@@ -143,6 +143,14 @@ def test_the_finish_is_told_in_our_words(told: str | None, meant: FinishReason) 
     assert _ask(200, _completion(finish=told)).finish is meant
 
 
+@pytest.mark.parametrize(
+    ("said", "finish"), [(31, FinishReason.STOP), (32, FinishReason.LENGTH), (40, FinishReason.LENGTH)]
+)
+def test_a_reply_that_used_all_it_was_allowed_is_no_finished_one(said: int, finish: FinishReason) -> None:
+    assert request().max_tokens == 32
+    assert _ask(200, _completion(usage={"completion_tokens": said})).finish is finish
+
+
 def test_the_model_id_is_the_one_that_the_endpoint_gave_and_safe_to_print() -> None:
     assert _ask(200, _completion()).model == "m-2"
     hostile = _ask(200, _completion(model="\x1b[2J\u202e" + "m" * 1000)).model

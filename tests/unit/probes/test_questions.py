@@ -64,7 +64,13 @@ def test_seeds_give_different_wordings() -> None:
     assert len(texts) > 30
 
 
-@pytest.mark.parametrize("count", [-1, EVERY + 1])
-def test_more_questions_than_there_are_cannot_be_drawn(count: int) -> None:
-    with pytest.raises(ValueError, match=f"between 0 and {EVERY}"):
-        BOOK.draw(1, count)
+def test_a_draw_of_more_than_there_are_goes_on_with_other_wordings() -> None:
+    drawn = BOOK.draw(3, 2 * EVERY + 5)
+    assert len({question.id for question in drawn}) == 2 * EVERY + 5
+    assert len({question.text for question in drawn}) > 1.9 * EVERY
+    assert drawn[:EVERY] == BOOK.draw(3, EVERY)
+
+
+def test_a_negative_number_of_questions_is_an_error() -> None:
+    with pytest.raises(ValueError, match="must not be negative"):
+        BOOK.draw(1, -1)

@@ -130,7 +130,7 @@ def test_the_same_question_has_the_same_answer() -> None:
 
 
 def test_rounds_ask_again_as_often_as_is_assumed_here() -> None:
-    assert time_to_detect.RE_ASKS == rounds._MOST_RE_ASKS
+    assert (time_to_detect.RE_ASKS, time_to_detect.RE_ASK_FACTOR) == (rounds.RE_ASKS, rounds.RE_ASK_FACTOR)
 
 
 def test_each_variant_is_told_and_the_false_alarms_are_shared(tmp_path: Path) -> None:

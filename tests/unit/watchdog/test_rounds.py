@@ -20,7 +20,7 @@ from watchdog.enrolment import Enrolling
 from watchdog.errors import ChannelError, ConfigError, ScoringError
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring, Target
-from watchdog.rounds import CLEAN_ROUNDS, Rounds
+from watchdog.rounds import CLEAN_ROUNDS, RE_ASK_FACTOR, Rounds
 from watchdog.rules import EDITED, STANDING
 
 
@@ -160,8 +160,8 @@ def test_a_flagged_reply_asks_fresh_questions_at_once() -> None:
 
     report = world.rounds.run(world.target)
     prompts = [request.messages[0].text for request in world.delivered.requests[asked_before:]]
-    assert report.done.compared == 6
-    assert len(set(prompts)) == 6
+    assert report.done.compared == 3 + RE_ASK_FACTOR * 3
+    assert len(set(prompts)) == report.done.compared
     assert report.findings == ()
 
 
