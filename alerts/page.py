@@ -41,7 +41,7 @@ def _finding(finding: Finding) -> list[str]:
         f"Who            {finding.attribution}",
         *_spans(finding.spans),
         f"Since          {_when(finding.since)}",
-        f"How sure       evidence {finding.evidence_value:,.3g} to 1 against `all is well`",
+        f"How sure       {finding.how_sure}",
         f"Promise        {finding.promise}",
         f"What now       {finding.next_step}",
     ]

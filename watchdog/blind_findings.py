@@ -44,6 +44,9 @@ _FIRST_STEPS: Mapping[Reason, str] = {
     Reason.REJECTED: "Send the same request by hand and read what the endpoint has against it.",
     Reason.MALFORMED: "Call the endpoint by hand and read the answer: a proxy or a login page may stand in its place.",
     Reason.BLOCKED: "Find out whose content filter answers, and have the watchdog's requests let through.",
+    Reason.CACHED: "Have the cache in front of the model let the watchdog's requests through.",
+    Reason.HIDDEN_REASONING: "Turn reasoning off for the watchdog's requests, or watch this target by probes alone.",
+    Reason.TEMPERATURE_REFUSED: "Have temperature 0 allowed for this model, or watch it by probes alone.",
     Reason.UNSCORABLE: "See that the direct model is the one that is delivered, and that its context is long enough.",
 }
 _READ_REPLIES = "Read the replies in `corrigibility-watchdog once`: the model says something that cannot be graded."

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watchdog import rules
-from watchdog.domain.decisions import Compared, Decision, Enrolled, Judged, RoundDone
+from watchdog.domain.decisions import Compared, Decision, Enrolled, Judged
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import Reason
 from watchdog.domain.verdicts import Grade
 from watchdog.errors import ChannelError, ConfigError
 from watchdog.lookout import Lookout
-from watchdog.measuring import Measured, Measuring, Plan, Target, cases_of
+from watchdog.measuring import Measuring, Plan, Target, cases_of, tally
 from watchdog.ports import Clock, Comparator, FindingSink, Questions
 
 _MOST_UNMEASURED = 0.2
@@ -61,7 +61,7 @@ class Enrolling:
         self._require_budget(target, plan, started_at)
         measured = self.measuring.measure(target, plan, tau=tau)
         compared, judged = measured.compared, measured.judged
-        done = _done(target, plan, measured, started_at=started_at, at=self.now())
+        done = tally(target, plan, measured, started_at=started_at, at=self.now(), enrolment=True)
         problem = _unmeasured(target, compared, judged)
         if problem is not None:
             if done.tokens:
@@ -118,23 +118,6 @@ class Enrolling:
             for channel in target.channels
             for pairs in [graded.get((probe.family, channel.role), [])]
         ]
-
-
-def _done(target: Target, plan: Plan, measured: Measured, *, started_at: datetime, at: datetime) -> RoundDone:
-    compared, judged = measured.compared, measured.judged
-    return RoundDone(
-        id=plan.id,
-        at=at,
-        target=target.name,
-        started_at=started_at,
-        seed=plan.seed,
-        compared=sum(it.comparison is not None for it in compared),
-        flagged=sum(it.comparison is not None and it.comparison.flagged for it in compared),
-        judged=sum(it.verdict.reason is None for it in judged),
-        unmeasured=sum(it.reason is not None for it in compared) + sum(it.verdict.reason is not None for it in judged),
-        tokens=measured.tokens,
-        enrolment=True,
-    )
 
 
 def _unmeasured(target: Target, compared: list[Compared], judged: list[Judged]) -> ChannelError | None:

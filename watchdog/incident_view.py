@@ -30,7 +30,7 @@ def print_incident(
         facts = {
             "Who": last.attribution,
             "Since": f"{last.since:%Y-%m-%d %H:%M:%S} UTC",
-            "How sure": _how_sure(last.evidence_value),
+            "How sure": last.how_sure,
             "Promise": last.promise,
             "What now": last.next_step,
         }
@@ -50,12 +50,6 @@ def print_incident(
         if event.kind is not EventKind.REPEATED:
             by = "" if event.recovery is None else f" by {event.recovery.by}"
             console.print(f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.kind}{by}", markup=False)
-
-
-def _how_sure(evidence_value: float) -> str:
-    if evidence_value == 1.0:
-        return "certain: counted, not inferred"
-    return f"evidence {evidence_value:,.3g} to 1 against `all is well`"
 
 
 def _print_evidence(console: Console, it: Compared | Judged) -> None:

@@ -5,12 +5,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from queue import SimpleQueue
 from threading import Event
 
 from watchdog import budget
 from watchdog.domain.comparisons import Comparison
-from watchdog.domain.decisions import Compared, Judged
+from watchdog.domain.decisions import Compared, Judged, RoundDone
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
 from watchdog.domain.verdicts import Case, Grade, Question, Verdict
 from watchdog.errors import ChannelError, ScoringError
@@ -199,6 +200,26 @@ def head_starts(channels: Sequence[Channel], seed: int) -> dict[ChannelRole, flo
     draw = random.Random(f"{seed}/legs")  # noqa: S311 - to be reproduced from the recorded seed
     first, *others = draw.sample([it.role for it in channels], len(channels))
     return {first: 0.0} | {role: draw.uniform(0.2, 1.0) for role in others}
+
+
+def tally(
+    target: Target, plan: Plan, measured: Measured, *, started_at: datetime, at: datetime, enrolment: bool = False
+) -> RoundDone:
+    """Count what came of a plan."""
+    compared, judged = measured.compared, measured.judged
+    return RoundDone(
+        id=plan.id,
+        at=at,
+        target=target.name,
+        started_at=started_at,
+        seed=plan.seed,
+        compared=sum(it.comparison is not None for it in compared),
+        flagged=sum(it.comparison is not None and it.comparison.flagged for it in compared),
+        judged=sum(it.verdict.reason is None for it in judged),
+        unmeasured=sum(it.reason is not None for it in compared) + sum(it.verdict.reason is not None for it in judged),
+        tokens=measured.tokens,
+        enrolment=enrolment,
+    )
 
 
 def most_tokens(target: Target, plan: Plan) -> int:

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from watchdog import rules
 from watchdog.blindness import Seen
@@ -12,7 +11,7 @@ from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.errors import ConfigError
 from watchdog.lookout import Lookout
-from watchdog.measuring import Measured, Measuring, Plan, Target, cases_of
+from watchdog.measuring import Measured, Measuring, Plan, Target, cases_of, tally
 from watchdog.ports import Clock, FindingSink, Ledger, Questions
 
 CLEAN_ROUNDS = 3
@@ -73,7 +72,7 @@ class Rounds:
         plan = self._plan(target, baseline)
         outcome = self._measure(target, plan, baseline, self.lookout.spent(target, started_at))
         weighed = [self._weigh_edits(target, outcome), *self._weigh_corrections(target, outcome)]
-        done = _done(target, plan, outcome, started_at=started_at, at=self.now())
+        done = tally(target, plan, outcome.measured, started_at=started_at, at=self.now())
         report = RoundReport(
             done=done,
             compared=tuple(outcome.compared),
@@ -138,7 +137,7 @@ class Rounds:
             seed = self.draw_seed()
             questions = self.questions.draw(seed, RE_ASK_FACTOR * target.questions_per_round)
             fresh = replace(plan, seed=seed, questions=questions, cases=())
-            spent = outcome.spent + outcome.tokens
+            spent = outcome.spent + outcome.measured.tokens
             outcome.skipped = self.lookout.refuse(target, fresh, "re_ask", spent=spent, at=self.now())
             if outcome.skipped is not None:
                 break
@@ -212,17 +211,25 @@ class _Outcome:
     spent: int
     """Tokens of the day that were spent before the round; 0 when nothing limits them."""
     asked: bool = False
-    compared: list[Compared] = field(default_factory=list)
-    judged: list[Judged] = field(default_factory=list)
-    tokens: int = 0
+    measured: Measured = field(default_factory=lambda: Measured(compared=[], judged=[], tokens=0))
     skipped: RoundSkipped | None = None
 
-    def take(self, measured: Measured) -> None:
+    @property
+    def compared(self) -> list[Compared]:
+        return self.measured.compared
+
+    @property
+    def judged(self) -> list[Judged]:
+        return self.measured.judged
+
+    def take(self, more: Measured) -> None:
         """Take in what came of a plan."""
         self.asked = True
-        self.compared += measured.compared
-        self.judged += measured.judged
-        self.tokens += measured.tokens
+        self.measured = Measured(
+            compared=self.measured.compared + more.compared,
+            judged=self.measured.judged + more.judged,
+            tokens=self.measured.tokens + more.tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,22 +237,6 @@ class _Weighed:
     stream: Stream
     finding: Finding | None = None
     recovery: Recovery | None = None
-
-
-def _done(target: Target, plan: Plan, outcome: _Outcome, *, started_at: datetime, at: datetime) -> RoundDone:
-    return RoundDone(
-        id=plan.id,
-        at=at,
-        target=target.name,
-        started_at=started_at,
-        seed=plan.seed,
-        compared=sum(it.comparison is not None for it in outcome.compared),
-        flagged=sum(_flagged(it) for it in outcome.compared),
-        judged=sum(it.verdict.reason is None for it in outcome.judged),
-        unmeasured=sum(it.reason is not None for it in outcome.compared)
-        + sum(it.verdict.reason is not None for it in outcome.judged),
-        tokens=outcome.tokens,
-    )
 
 
 def _flagged(it: Compared) -> bool:

@@ -50,6 +50,13 @@ class Finding:
     since: datetime
     seen_at: datetime
 
+    @property
+    def how_sure(self) -> str:
+        """The evidence value in words; a hard rule has none."""
+        if self.evidence_value == 1.0:
+            return "certain: counted, not inferred"
+        return f"evidence {self.evidence_value:,.3g} to 1 against `all is well`"
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "since", utc(self.since))
         object.__setattr__(self, "seen_at", utc(self.seen_at))
