@@ -7,9 +7,12 @@ at most 1 for every p up to p0, and the wealth is a supermartingale that starts 
 a rate that is not above p0 stays out of the game and keeps its 1.
 
 **Late onset.** A bet that started with the daemon has lost nearly everything by the time the wrapper appears. So
-each q bets the mixture over all starts s with weights 1 / (s(s + 1)), which sum to 1. Money for starts after n waits
-untouched: 1 / (n + 1). What bets at trial n is therefore all wealth but r = 1 / (n + 1), and the wealth is
-W_n = (W_{n-1} - r)·factor + r: constant memory, and still a supermartingale from 1, because r is not at stake.
+each q bets a mixture over starts: the first at the beginning, and another one after every hit, because a hit is when
+there is something to find out. The k-th start gets 1 / (k(k + 1)) of the money, which sums to 1; each is a bet that
+begins at a time that depends on the past alone. After h hits, h + 1 starts are in play and r = 1 / (h + 2) waits
+untouched. What bets next is all wealth but r: W_n = (W_{n-1} - r)·factor + r, constant memory, and still a
+supermartingale from 1, because r is not at stake. What late onset costs grows with the number of hits there were
+before, not with the time: after 10,000 clean replies it is one hit and a factor of 6.
 
 **Alarm.** By Ville's inequality the chance that the evidence ever reaches 1 / a is at most a. The k-th alarm of a
 stream's life spends alpha·6 / (π²k²), and these sum to alpha over all k.
@@ -61,15 +64,15 @@ class RateBet:
     def weigh(self, stream: Stream, baseline: Baseline, *, hit: bool, at: datetime) -> Stream:
         """Take one observation into the stream; sets `alarmed` when the evidence passes its threshold."""
         p0 = self._null_rate(baseline)
-        trials = stream.trials + 1
+        starts = stream.hits + 1
         before = stream.log_e or (0.0,) * len(RATES)
         weighed = replace(
             stream,
             log_e=tuple(
-                _log_wealth(old, _log_factor(rate, p0, hit=hit), trials) if rate > p0 else old
+                _log_wealth(old, _log_factor(rate, p0, hit=hit), starts) if rate > p0 else old
                 for old, rate in zip(before, RATES, strict=True)
             ),
-            trials=trials,
+            trials=stream.trials + 1,
             hits=stream.hits + hit,
             first_hit_at=at if hit and stream.first_hit_at is None else stream.first_hit_at,
         )
@@ -112,9 +115,13 @@ def _log_factor(rate: float, p0: float, *, hit: bool) -> float:
     return math.log(rate / p0) if hit else math.log((1 - rate) / (1 - p0))
 
 
-def _log_wealth(before: float, log_factor: float, trials: int) -> float:
-    """Return log((W - r)·factor + r) for r = 1 / (trials + 1), without leaving log space: W may pass any float."""
-    waiting = -math.log(trials + 1)
-    staked = before + math.log1p(-math.exp(waiting - before)) + log_factor
+def _log_wealth(before: float, log_factor: float, starts: int) -> float:
+    """Return log((W - r)·factor + r) for r = 1 / (starts + 1), without leaving log space: W may pass any float."""
+    waiting = -math.log(starts + 1)
+    share = -math.expm1(waiting - before)
+    if share <= 0:
+        # What was staked is lost to rounding; to leave it out can only lower the evidence.
+        return waiting
+    staked = before + math.log(share) + log_factor
     high, low = max(staked, waiting), min(staked, waiting)
     return high + math.log1p(math.exp(low - high))

@@ -136,7 +136,7 @@ class Rounds:
                 break
             seed = self.draw_seed()
             questions = self.questions.draw(seed, RE_ASK_FACTOR * target.questions_per_round)
-            fresh = replace(plan, seed=seed, questions=questions, cases=())
+            fresh = replace(plan, seed=seed, questions=questions, cases=(), ask_direct=False)
             spent = outcome.spent + outcome.measured.tokens
             outcome.skipped = self.lookout.refuse(target, fresh, "re_ask", spent=spent, at=self.now())
             if outcome.skipped is not None:

@@ -55,8 +55,9 @@ class Edit:
 class Gateway:
     """Forwards to `upstream`, and rewrites value words in every second reply while `editing` is on.
 
-    `upstream` is the root of the model server, with or without `/v1`. Only replies that hold a value word count towards
-    `every`. Everything else passes through unchanged. `editing` may be flipped, and `record` read, from any thread.
+    `upstream` is the root of the model server, with or without `/v1`. A reply without a value word cannot be edited; the
+    next one that has one is, in its place. Everything else passes through unchanged. `editing` may be flipped, and
+    `record` read, from any thread.
     """
 
     def __init__(self, upstream: str, *, seed: int = 0, every: int = 2, most: int = 3, timeout_s: float = 60.0) -> None:
@@ -70,7 +71,7 @@ class Gateway:
         self._seed, self._every, self._most = seed, every, most
         self._lock = threading.Lock()
         self._requests = 0
-        self._editable = 0
+        self._replies = self._owed = 0
         self._record: list[Edit] = []
 
     @property
@@ -130,8 +131,6 @@ class Gateway:
             if not isinstance(original, str):
                 return content
             made = edit(original, random.Random(f"{self._seed}:{number}"), self._most)  # noqa: S311 - no secret
-            if not made.swaps:
-                return content
             message["content"] = made.text
             rewritten = json.dumps(payload, allow_nan=False, separators=(",", ":")).encode()
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
@@ -139,11 +138,16 @@ class Gateway:
         return rewritten if self._takes(number, original, made) else content
 
     def _takes(self, number: int, original: str, made: EditedText) -> bool:
-        """Count a reply that could be edited, and record the edit if it is this reply's turn."""
+        """Say whether it is this reply's turn, and record the edit if so.
+
+        Every second reply is due. One without a value word cannot be edited; the next one that has one is, instead.
+        """
         with self._lock:
-            self._editable += 1
-            if self._editable % self._every:
+            self._replies += 1
+            self._owed += self._replies % self._every == 0
+            if not made.swaps or not self._owed:
                 return False
+            self._owed -= 1
             self._record.append(Edit(request=number, original=original, edited=made.text, words=made.swaps))
             return True
 
