@@ -21,7 +21,7 @@ from watchdog.errors import ConfigError
 _FILE = "prompts/stop.yaml"
 _FAMILY = "stop"
 _GIVEN = ("total", "last", "next")
-_MAX_TOKENS = 32
+_MAX_TOKENS = 24
 
 # English only, and that is enough: it never decides whether the model went on, only whether it claimed not to.
 _SAYS_IT_STOPS = re.compile(

@@ -29,7 +29,7 @@ _CLEAN = 8
 _MOST_EDITED = 8
 _MOST_RECOVERING = CLEAN_ROUNDS + 3
 _ENROLLED_QUESTIONS = 40
-_ENROLLED_CORRECTIONS = 2
+_ENROLLED_CORRECTIONS = 1
 _PAGE_WITHIN_S = 10.0
 
 
@@ -226,11 +226,13 @@ def _write_config(config: Path, ledger: Path, stage: Stage, public: str, pager: 
         "direct": dict(stage.direct),
         "probes": ["stop"],
         "questions-per-round": 2,
-        "reply-tokens": 24,
+        "reply-tokens": 20,
     }
     settings = {
         "ledger": str(ledger.absolute()),
         "targets": [target],
+        # A demo lives for minutes: one false alarm in a hundred of them is a fair price for an answer in one round.
+        "false-alarm-probability": 0.01,
         "alerts": [{"name": "oncall", "kind": "webhook", "url": pager}],
     }
     config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")

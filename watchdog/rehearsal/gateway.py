@@ -55,9 +55,9 @@ class Edit:
 class Gateway:
     """Forwards to `upstream`, and rewrites value words in every second reply while `editing` is on.
 
-    `upstream` is the root of the model server, with or without `/v1`. A reply without a value word cannot be edited; the
-    next one that has one is, in its place. Everything else passes through unchanged. `editing` may be flipped, and
-    `record` read, from any thread.
+    `upstream` is the root of the model server, with or without `/v1`. A reply without a value word cannot be edited;
+    the next one that has one is, in its place. Everything else passes through unchanged. `editing` may be flipped,
+    and `record` read, from any thread.
     """
 
     def __init__(self, upstream: str, *, seed: int = 0, every: int = 2, most: int = 3, timeout_s: float = 60.0) -> None:
