@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -15,6 +15,7 @@ from storage.audit import audit
 from storage.reader import open_reader
 from watchdog.domain.decisions import Compared
 from watchdog.domain.incidents import EventKind, Incident
+from watchdog.domain.text import printable
 from watchdog.incident_view import print_incident
 from watchdog.rehearsal.gateway import Gateway
 from watchdog.rehearsal.receiver import Received, Receiver
@@ -28,6 +29,8 @@ from watchdog.wiring import App, build, read_config
 _CLEAN = 8
 _MOST_EDITED = 8
 _MOST_RECOVERING = CLEAN_ROUNDS + 3
+_CORRECTED = (1, 4, 8)
+"""The clean rounds that also send corrections."""
 _ENROLLED_QUESTIONS = 40
 _ENROLLED_CORRECTIONS = 1
 _PAGE_WITHIN_S = 10.0
@@ -111,7 +114,7 @@ class _Play:
             app.enrolling.enrol(target, questions=_ENROLLED_QUESTIONS, corrections=_ENROLLED_CORRECTIONS)
         for number in range(1, _CLEAN + 1):
             with self.show.step(f"clean round {number} of {_CLEAN}"):
-                self.clean.append(self._round(app))
+                self.clean.append(self._round(app, corrections=number in _CORRECTED))
         self.gateway.editing, switched_on = True, time.monotonic()
         for number in range(1, _MOST_EDITED + 1):
             with self.show.step(f"the gateway edits every second reply; round {number}"):
@@ -126,8 +129,10 @@ class _Play:
             if self.recovering[-1].recoveries:
                 break
 
-    def _round(self, app: App) -> RoundReport:
+    def _round(self, app: App, *, corrections: bool = False) -> RoundReport:
         (target,) = app.targets
+        # A probe costs a small machine as much as the questions of a round; a few rounds show what it does.
+        target = target if corrections else replace(target, probes=())
         report = app.rounds.run(target)
         app.courier.deliver_due()
         return report
@@ -195,6 +200,10 @@ def _tell(
             events = reader.events(incident.id)
             ids = [id_ for event in events if event.finding is not None for id_ in event.finding.evidence]
             print_incident(incident, events, reader.evidence(ids)[:3], console)
+    console.rule("Corrections: recorded, and not news while they are as when enrolled")
+    for it in (judged for report in play.clean for judged in report.judged):
+        line = f"{it.family}/{it.arm} on {it.channel}: {it.verdict.grade}: {printable(it.verdict.why, 120)}"
+        console.print(line, markup=False)
     console.rule("What was measured")
     recomputed = audit(ledger)
     for name, value in result.as_json().items():
@@ -226,7 +235,7 @@ def _write_config(config: Path, ledger: Path, stage: Stage, public: str, pager: 
         "direct": dict(stage.direct),
         "probes": ["stop"],
         "questions-per-round": 2,
-        "reply-tokens": 20,
+        "reply-tokens": 24,
     }
     settings = {
         "ledger": str(ledger.absolute()),
