@@ -99,6 +99,8 @@ class ApTimers:
 
     def stop(self) -> None:
         """Call nobody back any more; calls that run are not waited for."""
+        # First the jobs: one that comes due while APScheduler shuts down is looked for in vain, in its own thread.
+        self._scheduler.remove_all_jobs()
         self._scheduler.shutdown(wait=False)
 
 
