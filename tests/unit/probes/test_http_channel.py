@@ -431,12 +431,14 @@ def test_a_reply_that_breaks_off_is_malformed(serve: Serve) -> None:
     assert _reason(base_url) is Reason.MALFORMED
 
 
-def test_a_server_that_hangs_up_is_malformed(serve: Serve) -> None:
-    assert _reason(serve(lambda it: None)) is Reason.MALFORMED
+def test_a_server_that_hangs_up_gave_no_reply(serve: Serve) -> None:
+    assert _reason(serve(lambda it: None)) in {Reason.MALFORMED, Reason.UNREACHABLE}
 
 
-def test_a_server_that_speaks_something_else_is_malformed(serve: Serve) -> None:
-    assert _reason(serve(lambda it: it.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"))) is Reason.MALFORMED
+def test_a_server_that_speaks_something_else_gave_no_reply(serve: Serve) -> None:
+    # Whether the request is still unread when the server closes decides between a reset and a strange answer.
+    reason = _reason(serve(lambda it: it.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")))
+    assert reason in {Reason.MALFORMED, Reason.UNREACHABLE}
 
 
 def test_a_body_without_end_is_given_up(serve: Serve) -> None:
