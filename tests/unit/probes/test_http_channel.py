@@ -367,7 +367,9 @@ def serve() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
 
 def _hear(connection: socket.socket) -> None:
     """Read the whole request: whether closing on an unread one resets the connection is a matter of luck."""
-    heard = b""
+    heard = connection.recv(65536)
+    if not heard.startswith(b"POST "):
+        return  # a TLS greeting: there is no request to hear
     while b"\r\n\r\n" not in heard:
         heard += connection.recv(65536)
     head, _, body = heard.partition(b"\r\n\r\n")
