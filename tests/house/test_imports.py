@@ -3,7 +3,7 @@
 import resource
 import subprocess
 import sys
-from importlib.metadata import Distribution
+from importlib.metadata import Distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,10 @@ def test_help_answers_in_under_half_a_second_of_processor_time() -> None:
 
 def test_our_names_are_our_own_in_this_environment() -> None:
     wiring.require_own_names()
+    owners = packages_distributions()
+    # An editable installation brings no list of its packages, and then nobody owns them.
+    strangers = [owner for name in ("watchdog", "probes", "storage") for owner in owners.get(name, [])]
+    assert set(strangers) <= {wiring.DISTRIBUTION}
 
 
 def test_a_stranger_with_one_of_our_names_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,10 +196,14 @@ def test_a_server_that_wants_a_client_certificate_gets_the_one_that_is_configure
 
 
 def test_a_client_certificate_may_hold_its_key(serve: Serve, authority: Authority, tmp_path: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.bundle))
+    context.load_cert_chain(*authority.issue("asking-server"))
+    context.verify_mode = ssl.CERT_REQUIRED
     certificate, key = authority.issue("both")
     (tmp_path / "both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
+    base_url = f"https://127.0.0.1:{serve(_over_tls(context))}"
 
-    _open("https://127.0.0.1:1", client_cert=tmp_path / "both.pem").close()
+    assert _reply(base_url, ca_bundle=authority.bundle, client_cert=tmp_path / "both.pem") == "Yes."
 
 
 def test_a_client_certificate_that_cannot_be_used_is_a_configuration_error(authority: Authority) -> None:

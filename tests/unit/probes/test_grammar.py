@@ -94,7 +94,11 @@ def test_two_templates_with_one_id_are_an_error() -> None:
 
 
 def test_names_that_code_fills_in_are_known() -> None:
-    grammar.check("prompts/x.yaml", [grammar.Template(id="t", text="{total}")], {}, given=("total",))
+    template = grammar.Template(id="t", text="{total}")
+    grammar.check("prompts/x.yaml", [template], {}, given=("total",))
+
+    with pytest.raises(ConfigError, match="total"):
+        grammar.check("prompts/x.yaml", [template], {})
 
 
 @pytest.mark.parametrize(

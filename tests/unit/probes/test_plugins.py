@@ -99,7 +99,10 @@ def test_a_distribution_adds_a_probe(install: Install) -> None:
 def test_nothing_is_loaded_before_somebody_looks(install: Install) -> None:
     install("acme", "raise RuntimeError('too early')", _channels("acme = MODULE:KIND"))
 
-    _again(CHANNELS)
+    channels = _again(CHANNELS)
+
+    with pytest.raises(InstallationError, match="too early|RuntimeError"):
+        channels["acme"]
 
 
 @pytest.mark.parametrize(
