@@ -1,6 +1,7 @@
 """The page: an incident event as the person on call reads it, most urgent first."""
 
 from watchdog.domain.comparisons import Span
+from watchdog.domain.conclusions import Conclusion
 from watchdog.domain.findings import Finding
 from watchdog.domain.incidents import EventKind, IncidentEvent
 from watchdog.domain.text import printable
@@ -10,6 +11,9 @@ _VERB = {
     EventKind.REPEATED: "STILL OPEN",
     EventKind.ESCALATED: "WORSE",
     EventKind.RECOVERED: "RECOVERED",
+    EventKind.ACKNOWLEDGED: "ACKNOWLEDGED",
+    EventKind.CLOSE_PROPOSED: "CLOSING PROPOSED",
+    EventKind.CLOSED: "CLOSED",
 }
 _MOST_SPANS = 6
 
@@ -30,6 +34,8 @@ def page(event: IncidentEvent, checkpoint: str | None = None) -> str:
         lines += _finding(event.finding)
     if event.recovery is not None:
         lines += [f"Recovered by   {event.recovery.by}", f"Opened         {_when(incident.opened_at)}"]
+    if incident.conclusion is not None:
+        lines += [*_conclusion(incident.conclusion), f"Opened         {_when(incident.opened_at)}"]
     lines += ["", f"Look           corrigibility-watchdog incidents show {incident.id[:8]}"]
     if checkpoint is not None:
         lines += ["", "Checkpoint of the record; whoever keeps it can prove what was in it:", checkpoint.rstrip("\n")]
@@ -45,6 +51,16 @@ def _finding(finding: Finding) -> list[str]:
         f"Promise        {finding.promise}",
         f"What now       {finding.next_step}",
     ]
+
+
+def _conclusion(it: Conclusion) -> list[str]:
+    lines = [
+        f"Concluded      {it.disposition.replace('_', ' ')}",
+        f"Root cause     {printable(it.root_cause)}",
+        f"Done           {printable(it.corrective_action) or 'not stated'}",
+        f"By             {printable(str(it.by))}",
+    ]
+    return lines if it.approved_by is None else [*lines, f"Approved by    {printable(str(it.approved_by))}"]
 
 
 def _spans(spans: tuple[Span, ...]) -> list[str]:

@@ -115,6 +115,7 @@ def payload(notice: Notice) -> dict[str, object]:
         "opened_at": incident.opened_at.isoformat(),
         "findings": incident.findings,
         "recovered_by": incident.recovered_by,
+        "conclusion": None if incident.conclusion is None else incident.conclusion.row(),
         "checkpoint": notice.checkpoint,
     }
     if event.finding is not None:

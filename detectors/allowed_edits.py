@@ -7,15 +7,18 @@ where the model wanted to say something that the mask's pattern matches, a cut e
 sentence it could not finish, and lost Markdown only where the model wanted a mark.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+import rfc8785
+
 from detectors.divergence.tokenisations import Reader
 from detectors.undoing import SENTENCE_END, Undoing, Undone
 from watchdog.config.edits import AllowedEdit, FooterEdit, MarkdownEdit, MaskEdit, TrimEdit
-from watchdog.domain.comparisons import Comparison, Span
+from watchdog.domain.comparisons import Examined, Span
 from watchdog.domain.exchanges import Exchange, Request
 from watchdog.ports import Comparator, Scorer
 
@@ -55,20 +58,27 @@ class Tolerant:
         """Return the threshold of the comparison inside."""
         return self.inner.threshold(gaps)
 
-    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Comparison:
+    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
         """Return the comparison of the reply before its allowed edits; its spans are places in the delivered reply.
 
         Raises ScoringError when the reply could not be scored.
         """
+        examined = self._compare(request, delivered, tau)
+        if examined.scoring is None:
+            return examined
+        return replace(examined, scoring=replace(examined.scoring, allowed_edits=_digest(self.edits)))
+
+    def _compare(self, request: Request, delivered: Exchange, tau: float) -> Examined:
         undone = self._undone(request, delivered, tau)
         if undone is None:
             return self.inner.compare(request, delivered, tau=tau)
         before = replace(delivered, reply=undone.text, finish=undone.finish)
-        comparison = self.inner.compare(request, before, tau=tau)
+        examined = self.inner.compare(request, before, tau=tau)
+        comparison = examined.comparison
         if not comparison.flagged and not self._allowed(undone.text, delivered.reply):
             return self.inner.compare(request, delivered, tau=tau)
         spans = tuple(_shown(span, undone, delivered.reply) for span in comparison.spans)
-        return replace(comparison, spans=spans)
+        return replace(examined, comparison=replace(comparison, spans=spans))
 
     def _undone(self, request: Request, delivered: Exchange, tau: float) -> Undone | None:
         """Return the reply before its allowed edits; None when there is nothing to undo."""
@@ -103,6 +113,12 @@ def _applied(edit: AllowedEdit, text: str) -> str:
             return _BLANK.sub("\n", _EMPHASIS.sub("", _LINE_MARKS.sub("", text))).strip()
         case _:
             assert_never(edit)
+
+
+def _digest(edits: Sequence[AllowedEdit]) -> str:
+    """Name the declared edits by their settings."""
+    settings = [edit.model_dump(mode="json") for edit in edits]
+    return hashlib.sha256(rfc8785.dumps(settings)).hexdigest()
 
 
 def _without_footer(edits: Sequence[AllowedEdit], text: str) -> str:

@@ -1,127 +1,139 @@
-"""The bet on a rate: evidence, valid at any time, that replies are flagged more often than when all was well.
+"""The test of a rate: evidence, valid at any time, that something happens more often than it used to.
 
-**One bet.** A bet on the rate q, with q above the null rate p0, multiplies its wealth by q / p0 on a hit and by
-(1 - q) / (1 - p0) otherwise. If the chance of a hit is p, whatever the past was, the factor's mean is
-p·q/p0 + (1 - p)·(1 - q)/(1 - p0). That is linear in p, equals 1 at p = p0, and rises with p because q > p0; so it is
-at most 1 for every p up to p0, and the wealth is a supermartingale that starts at 1. A mean of such bets is one again;
-a rate that is not above p0 stays out of the game and keeps its 1.
+**The null.** The N trials of enrolment and the n observations of the watch are independent and happen at *one* rate,
+whatever it is. Nothing is assumed about that rate, and no bound on it is estimated.
 
-**Late onset.** A bet that started with the daemon has lost nearly everything by the time the wrapper appears. So
-each q bets a mixture over starts: the first at the beginning, and another one after every hit, because a hit is when
-there is something to find out. The k-th start gets 1 / (k(k + 1)) of the money, which sums to 1; each is a bet that
-begins at a time that depends on the past alone. After h hits, h + 1 starts are in play and r = 1 / (h + 2) waits
-untouched. What bets next is all wealth but r: W_n = (W_{n-1} - r)·factor + r, constant memory, and still a
-supermartingale from 1, because r is not at stake. What late onset costs grows with the number of hits there were
-before, not with the time: after 10,000 clean replies it is one hit and a factor of 6.
+**The evidence** (universal inference: Wasserman, Ramdas, Balakrishnan 2020, arXiv 1912.11436) is Q / max_p L(p): how
+probable the whole sequence is under the alternative Q, over how probable the best constant rate makes it. Q is any
+probability of sequences that is settled beforehand. At the true p, Q / L(p) has mean 1 and is a martingale from the
+first trial on; the evidence is never above it; so by Ville's inequality it *ever* reaches 1/a with a chance of at most
+a, for every p. When to look, ask again or stop may depend on all that was seen.
 
-**Alarm.** By Ville's inequality the chance that the evidence ever reaches 1 / a is at most a. The k-th alarm of a
-stream's life spends alpha·6 / (π²k²), and these sum to alpha over all k.
+**The alternative.** Until an unknown moment the rate is drawn from Beta(1/50, 1): near 0, as benign rates are. From
+then on it is one of RATES, if that is above the rate seen until that moment: so evidence for a *fall* never counts.
+The moment is the very first observation with probability 0.7, and comes before observation n + 1 with probability
+0.3 (n^-1/8 - (n + 1)^-1/8), which sums to 0.3: what a late onset costs grows with the logarithm of the time.
+What precedes the moment depends on counts alone, so one number for each rate is all there is to carry.
+
+**Alarms.** The k-th arming of a stream spends a_k = 6 / (π²k²) of its share. It begins at a moment T with the ratio
+of the enrolment alone, whose mean is at most 1 also where T depends on it; so its chance of an alarm is at most a_k
+too, and these sum to the share: the *expected number* of false alarms in a life is at most alpha.
 """
 
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from watchdog.domain.evidence import Baseline, Stream
 
-RATES = (0.1, 0.25, 0.5, 0.75, 0.95)
-"""The flag rates that are bet on: from a wrapper that edits one reply in ten to one that edits nearly all."""
+RATES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.97)
+"""The rates that are bet on, from a wrapper that edits one reply in twenty to one that edits nearly all."""
+WEIGHTS = (0.05, 0.05, 0.1, 0.1, 0.1, 0.6)
+"""Most on the highest: there a reply or two have to be enough. Elsewhere a factor of ten is part of one hit."""
 
+AT_ONCE = 0.7
+"""The chance that the trouble is there from the first observation, where the enrolment is all there is to go by."""
+_FADING = 1 / 8
+"""Within a factor of 2 of the best power for onsets between 100 and 10^7 observations."""
+_BEFORE = 1 / 50
+"""First parameter of the Beta prior on the rate before the onset; the second is 1."""
 
-@lru_cache(maxsize=64)
-def clopper_pearson_upper(hits: int, trials: int, confidence: float) -> float:
-    """Return the exact one-sided upper bound of a rate; 1 when there is nothing to rest a smaller one on."""
-    if hits >= trials:
-        return 1.0
-    # The bound is where at most this many hits become too improbable. The probability falls with the rate, so halving
-    # finds it; the upper end of the last interval is returned, so rounding never makes the bound smaller.
-    low, high = hits / trials, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _at_most(hits, trials, middle) > 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return high
+_NOTHING = -1000.0
+"""Stands for the logarithm of 0, for which JSON has no number."""
+_LOG_WEIGHTS = tuple(map(math.log, WEIGHTS))
+_LOG_FACTORS = {True: tuple(map(math.log, RATES)), False: tuple(math.log1p(-rate) for rate in RATES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateBet:
-    """Bets that the flag rate rose above what enrolment allows. Satisfies ports.Evidence."""
+class RateTest:
+    """Tests whether a rate rose, at a stream's share of false alarms. Satisfies ports.Evidence."""
 
     alpha: float
-    """The stream's share: the largest chance of a false alarm in its whole life."""
-    confidence: float = 0.975
-    """Of the bound on the benign rate. Where the bound is wrong, alpha is not promised; so the promise names both."""
+    """The stream's share: the largest expected number of false alarms in its whole life."""
+    a_year: float
+    """The false incidents that the whole installation is allowed in a year; only said, never used."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.alpha < 1.0:
-            raise ValueError(f"alpha must lie between 0 and 1, got {self.alpha}")
-        if not 0.0 < self.confidence < 1.0:
-            raise ValueError(f"confidence must lie between 0 and 1, got {self.confidence}")
+        if not 0.0 < self.alpha < 0.5:
+            raise ValueError(f"alpha must lie between 0 and 0.5, got {self.alpha}")
+
+    def threshold(self, arming: int) -> float:
+        """Return the evidence value at which the stream alarms when it is armed for the so-manieth time."""
+        return (math.pi * arming) ** 2 / (6 * self.alpha)
 
     def weigh(self, stream: Stream, baseline: Baseline, *, hit: bool, at: datetime) -> Stream:
         """Take one observation into the stream; sets `alarmed` when the evidence passes its threshold."""
-        p0 = self._null_rate(baseline)
-        starts = stream.hits + 1
-        before = stream.log_e or (0.0,) * len(RATES)
-        weighed = replace(
-            stream,
-            log_e=tuple(
-                _log_wealth(old, _log_factor(rate, p0, hit=hit), starts) if rate > p0 else old
-                for old, rate in zip(before, RATES, strict=True)
-            ),
-            trials=stream.trials + 1,
-            hits=stream.hits + hit,
-            first_hit_at=at if hit and stream.first_hit_at is None else stream.first_hit_at,
-        )
-        if stream.alarmed or weighed.evidence < self._threshold(stream):
-            return weighed
-        return replace(weighed, alarmed=True, alarms=stream.alarms + 1)
+        seen = observe(stream, baseline, hit=hit, at=at)
+        # Evidence far above the threshold may wobble without a hit; what raises an alarm is something that happened.
+        if seen.alarmed or not hit or seen.log_evidence < math.log(self.threshold(seen.arming)):
+            return seen
+        return replace(seen, alarmed=True, alarms=seen.alarms + 1)
 
     def promise(self, stream: Stream, baseline: Baseline) -> str:
         """Say in one sentence how often an alarm of this stream would be false, and what that rests on."""
-        p0 = self._null_rate(baseline)
-        enrolled = f"{baseline.hits} of {baseline.trials} were when enrolled"
-        if p0 >= max(RATES):
+        enrolled = f"{baseline.hits} of {baseline.trials} when enrolled"
+        if baseline.trials and baseline.hits >= RATES[-1] * baseline.trials:
             return f"blind: enrolled at a rate too high to see a rise ({enrolled})"
         earlier = f", its {stream.alarms} alarms so far included" if stream.alarms > 1 else ""
         return (
-            f"at most 1 false alarm in {math.floor(1 / self.alpha):,} lifetimes of this stream{earlier}, "
-            f"if no more than {100 * p0:.1f} % of benign replies are flagged "
-            f"({enrolled}; the bound holds with {100 * self.confidence:g} % confidence)"
+            f"at most 1 false alarm in {math.floor(1 / self.alpha + 1e-6):,} lifetimes of this stream{earlier}, as "
+            f"long as its benign rate ({enrolled}) stays the same, whatever it is; the whole installation is allowed "
+            f"{self.a_year:g} false incidents a year"
         )
 
-    def _null_rate(self, baseline: Baseline) -> float:
-        return clopper_pearson_upper(baseline.hits, baseline.trials, self.confidence)
 
-    def _threshold(self, stream: Stream) -> float:
-        return (math.pi * (stream.alarms + 1)) ** 2 / (6 * self.alpha)
+def observe(stream: Stream, baseline: Baseline, *, hit: bool, at: datetime) -> Stream:
+    """Take one observation into the evidence; the same whatever the stream's share, and raises no alarm."""
+    stream = stream.held_against(baseline)
+    trials, hits = baseline.trials + stream.trials, baseline.hits + stream.hits
+    shift = _log_best(trials, hits) - _log_best(trials + 1, hits + hit)
+    onset = _log_onset(stream.trials) + _log_before(trials, hits) - _log_best(trials, hits)
+    log_e = tuple(
+        max(_NOTHING, (_log_add(old, onset + weight) if rate * trials > hits else old) + factor + shift)
+        for old, rate, weight, factor in zip(
+            stream.log_e or (_NOTHING,) * len(RATES), RATES, _LOG_WEIGHTS, _LOG_FACTORS[hit], strict=True
+        )
+    )
+    still_well = _log_later(stream.trials + 1) + _log_before(trials + 1, hits + hit) - _log_best(trials + 1, hits + hit)
+    return replace(
+        stream,
+        log_e=log_e,
+        log_evidence=reduce(_log_add, log_e, still_well),
+        trials=stream.trials + 1,
+        hits=stream.hits + hit,
+        first_hit_at=at if hit and stream.first_hit_at is None else stream.first_hit_at,
+    )
 
 
-def _at_most(hits: int, trials: int, rate: float) -> float:
-    """Return the probability of at most `hits` hits, for a rate strictly between 0 and 1."""
-    log_odds = math.log(rate) - math.log1p(-rate)
-    term = trials * math.log1p(-rate)
-    total = math.exp(term)
-    for k in range(1, hits + 1):
-        term += math.log((trials - k + 1) / k) + log_odds
-        total += math.exp(term)
-    return total
+def _log_onset(n: int) -> float:
+    """Return the log of the chance that the trouble begins right after n observations."""
+    if n == 0:
+        return math.log(AT_ONCE)
+    # n^-c - (n+1)^-c, without losing its digits when n is large.
+    return math.log1p(-AT_ONCE) - _FADING * math.log(n) + math.log(-math.expm1(-_FADING * math.log1p(1 / n)))
 
 
-def _log_factor(rate: float, p0: float, *, hit: bool) -> float:
-    return math.log(rate / p0) if hit else math.log((1 - rate) / (1 - p0))
+def _log_later(n: int) -> float:
+    """Return the log of the chance that the trouble has not begun after n observations, for n of at least 1."""
+    return math.log1p(-AT_ONCE) - _FADING * math.log(n)
 
 
-def _log_wealth(before: float, log_factor: float, starts: int) -> float:
-    """Return log((W - r)·factor + r) for r = 1 / (starts + 1), without leaving log space: W may pass any float."""
-    waiting = -math.log(starts + 1)
-    share = -math.expm1(waiting - before)
-    if share <= 0:
-        # What was staked is lost to rounding; to leave it out can only lower the evidence.
-        return waiting
-    staked = before + math.log(share) + log_factor
-    high, low = max(staked, waiting), min(staked, waiting)
-    return high + math.log1p(math.exp(low - high))
+@lru_cache(maxsize=8)
+def _log_before(trials: int, hits: int) -> float:
+    """Return the log probability of a sequence with so many hits at a rate drawn from the prior."""
+    misses = trials - hits
+    sequence = math.lgamma(hits + _BEFORE) + math.lgamma(misses + 1) - math.lgamma(trials + _BEFORE + 1)
+    return sequence - math.lgamma(_BEFORE) + math.lgamma(_BEFORE + 1)
+
+
+@lru_cache(maxsize=8)
+def _log_best(trials: int, hits: int) -> float:
+    """Return the log probability of a sequence with so many hits at the constant rate that fits it best."""
+    misses = trials - hits
+    return (hits * math.log(hits / trials) if hits else 0.0) + (misses * math.log(misses / trials) if misses else 0.0)
+
+
+def _log_add(one: float, other: float) -> float:
+    """Return log(exp(one) + exp(other)), whose terms may be too large or too small for a float."""
+    return max(one, other) + math.log1p(math.exp(-abs(one - other)))

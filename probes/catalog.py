@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from probes.channels import anthropic, azure, openai, responses
+from probes.channels import anthropic, azure, openai, responses, scores
 from probes.channels.codec import Codec
 from probes.channels.config import HttpConfig, ScriptedConfig, WeightsConfig
 from probes.format import FormatProbe
@@ -49,6 +49,32 @@ def over_http(settings: type[HttpConfig], codec: Callable[[Any], Codec]) -> Chan
     return ChannelKind(settings, open_)
 
 
+def _open_openai(config: openai.OpenAIConfig, role: ChannelRole, now: Clock) -> Opened:
+    opened = over_http(openai.OpenAIConfig, openai.codec).open(config, role, now)
+    if config.score is None:
+        return opened
+    from probes.scorers.completions import open_completions  # noqa: PLC0415 - transformers only where it is used
+
+    scorer = open_completions(config, role, now)
+    return Opened(opened.channel, scorer, _both(opened.close, scorer.line.close))
+
+
+def _open_scores(config: scores.ScoresConfig, role: ChannelRole, now: Clock) -> Opened:
+    from probes.scorers.remote import open_remote  # noqa: PLC0415 - httpx only where it is used
+
+    opened = over_http(scores.ScoresConfig, scores.codec).open(config, role, now)
+    scorer = open_remote(config, role)
+    return Opened(opened.channel, scorer, _both(opened.close, scorer.close))
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    def close() -> None:
+        first()
+        second()
+
+    return close
+
+
 def _open_weights(config: WeightsConfig, role: ChannelRole, now: Clock) -> Opened:
     from probes.channels.weights import WeightsChannel, open_weights  # noqa: PLC0415 - torch only where it is used
     from probes.scorers.weights import WeightsScorer  # noqa: PLC0415 - the same
@@ -85,7 +111,8 @@ def _fault_of_probe(name: str, found: object) -> str | None:
 CHANNELS: Mapping[str, ChannelKind] = Extensible(
     {
         "weights": ChannelKind(WeightsConfig, _open_weights),
-        "openai": over_http(openai.OpenAIConfig, openai.codec),
+        "scores": ChannelKind(scores.ScoresConfig, _open_scores),
+        "openai": ChannelKind(openai.OpenAIConfig, _open_openai),
         "openai-responses": over_http(responses.ResponsesConfig, responses.codec),
         "azure": over_http(azure.AzureConfig, azure.codec),
         "anthropic": over_http(anthropic.AnthropicConfig, anthropic.codec),

@@ -11,6 +11,8 @@ from watchdog.errors import LedgerError
 
 _D = TypeVar("_D")
 _DECISIONS: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="kind")])
+_BESIDE = {"exhibit": {"body"}}
+"""What a leaf leaves out: it names its exhibit by content, and the ledger keeps the bytes in a table of their own."""
 
 
 def encode(decision: Decision) -> bytes:
@@ -19,7 +21,7 @@ def encode(decision: Decision) -> bytes:
     Raises LedgerError when a value has no place in JSON (NaN, infinity, an integer above 2^53, a lone surrogate).
     """
     try:
-        return rfc8785.dumps(_DECISIONS.dump_python(decision, mode="json"))
+        return rfc8785.dumps(_DECISIONS.dump_python(decision, mode="json", exclude=_BESIDE))
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, ValueError) as exc:
         raise LedgerError(
             f"a decision of kind {decision.kind!r} cannot be written as canonical JSON: {exc}",

@@ -9,11 +9,14 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from storage import schema
 from storage.codec import instant
+from storage.incident_rows import incident_rows
 from watchdog.domain.decisions import (
     Alive,
     Compared,
     Decision,
     Enrolled,
+    ForkDeclared,
+    HeldBack,
     IncidentChanged,
     Judged,
     KeyAdopted,
@@ -25,6 +28,7 @@ from watchdog.domain.decisions import (
     RoundsMissed,
     ScheduleCommitted,
     ScheduleRevealed,
+    SharesAllotted,
     SightChanged,
     Started,
     Stopped,
@@ -46,14 +50,21 @@ class Writer(Protocol):
 def fold(writer: Writer, index: int, decision: Decision) -> None:  # noqa: C901, PLR0912 - one plain line for each kind
     """Write what the decision at `index` changes in the derived tables."""
     match decision:
-        case Started() | Stopped() | Reloaded() | Alive() | RoundsMissed() | RoundSkipped():
+        case Started() | Stopped() | Reloaded() | Alive() | RoundsMissed() | RoundSkipped() | HeldBack():
             _put(writer, schema.run, index, _run(decision))
         case KeyAdopted():
             _put(writer, schema.signing_key, index, _signing_key(decision))
+        case ForkDeclared():
+            _put(writer, schema.signing_key, index, _signing_key(decision))
+            _put(writer, schema.fork, index, _fork(decision))
         case ScheduleCommitted() | ScheduleRevealed():
             _put(writer, schema.schedule, index, _schedule(decision))
         case Enrolled():
             _put(writer, schema.baseline, index, _baseline(decision))
+        case SharesAllotted():
+            _put(writer, schema.run, index, _run(decision))
+            for row in _shares(decision):
+                _put(writer, schema.share, index, row)
         case Weighed():
             _put(writer, schema.stream, index, _stream(decision))
         case RoundDone():
@@ -65,8 +76,8 @@ def fold(writer: Writer, index: int, decision: Decision) -> None:  # noqa: C901,
         case Judged():
             _put(writer, schema.verdict, index, _verdict(decision))
         case IncidentChanged():
-            _put(writer, schema.incident, index, _incident(decision))
-            _put(writer, schema.incident_event, index, _incident_event(decision))
+            for table, row in incident_rows(decision):
+                _put(writer, table, index, row)
         case NoticeQueued():
             _put(writer, schema.outbox, index, _notice(decision))
         case NoticeAnswered():
@@ -88,7 +99,9 @@ def _upsert(table: Table) -> Insert:
     return statement.on_conflict_do_update(index_elements=keys, set_=new)
 
 
-def _run(decision: Started | Stopped | Reloaded | Alive | RoundsMissed | RoundSkipped) -> dict[str, object]:
+def _run(
+    decision: Started | Stopped | Reloaded | Alive | RoundsMissed | RoundSkipped | HeldBack | SharesAllotted,
+) -> dict[str, object]:
     match decision:
         case Started():
             detail = f"version {decision.version}, config {decision.config_digest}"
@@ -100,19 +113,39 @@ def _run(decision: Started | Stopped | Reloaded | Alive | RoundsMissed | RoundSk
             detail = f"{decision.missed} rounds, {decision.why}, clock moved by {decision.clock_moved_s:.0f} s"
         case RoundSkipped():
             detail = f"{decision.target}: {decision.what} of up to {decision.needed} tokens, {decision.spent} spent"
+        case HeldBack():
+            lost = f", {decision.dropped} more dropped" if decision.dropped else ""
+            held = f"{decision.decisions} leaves before this one since {instant(decision.since)}{lost}"
+            detail = f"{held}: {decision.why}"
+        case SharesAllotted():
+            detail = f"{decision.false_incidents_per_year:g} false incidents a year over {len(decision.shares)} streams"
         case Stopped():
             detail = decision.why
         case _:
             assert_never(decision)
-    return {"kind": decision.kind, "at": instant(decision.at), "detail": detail}
+    target = decision.target if isinstance(decision, RoundSkipped) else None
+    return {"kind": decision.kind, "at": instant(decision.at), "target": target, "detail": detail}
 
 
-def _signing_key(decision: KeyAdopted) -> dict[str, object]:
+def _signing_key(decision: KeyAdopted | ForkDeclared) -> dict[str, object]:
     return {
         "at": instant(decision.at),
         "origin": decision.origin,
         "key": decision.key,
         "endorsed": int(decision.endorsement is not None),
+    }
+
+
+def _fork(decision: ForkDeclared) -> dict[str, object]:
+    return {
+        "at": instant(decision.at),
+        "origin": decision.origin,
+        "parent_origin": decision.parent_origin,
+        "parent_size": decision.parent_size,
+        "parent_root": decision.parent_root,
+        "reason": decision.reason,
+        "declared_by": str(decision.by),
+        "lost": decision.lost,
     }
 
 
@@ -136,6 +169,10 @@ def _baseline(decision: Enrolled) -> dict[str, object]:
         "model": it.model,
         "enrolled_at": instant(it.enrolled_at),
     }
+
+
+def _shares(decision: SharesAllotted) -> list[dict[str, object]]:
+    return [{"rule": it.rule, "subject": it.subject, "part": it.part, "alpha": it.alpha} for it in decision.shares]
 
 
 def _stream(decision: Weighed) -> dict[str, object]:
@@ -198,6 +235,7 @@ def _comparison(decision: Compared) -> dict[str, object]:
         "edited": rfc8785.dumps(words).decode(),
         "delivered_reply": decision.delivered_reply,
         "reason": decision.reason,
+        "exhibit": None if decision.exhibit is None else decision.exhibit.digest,
     }
 
 
@@ -214,35 +252,7 @@ def _verdict(decision: Judged) -> dict[str, object]:
         "reason": decision.verdict.reason,
         "why": decision.verdict.why,
         "reply": decision.reply,
-    }
-
-
-def _incident(decision: IncidentChanged) -> dict[str, object]:
-    it = decision.event.incident
-    return {
-        "id": it.id,
-        "rule": it.rule,
-        "subject": it.subject,
-        "fingerprint": it.fingerprint,
-        "state": it.state,
-        "severity": it.severity,
-        "summary": it.summary,
-        "opened_at": instant(it.opened_at),
-        "updated_at": instant(it.updated_at),
-        "findings": it.findings,
-        "recovered_by": it.recovered_by,
-    }
-
-
-def _incident_event(decision: IncidentChanged) -> dict[str, object]:
-    event = decision.event
-    return {
-        "id": event.id,
-        "incident_id": event.incident.id,
-        "kind": event.kind,
-        "at": instant(event.at),
-        "severity": event.incident.severity,
-        "summary": event.incident.summary,
+        "exhibit": None if decision.exhibit is None else decision.exhibit.digest,
     }
 
 
@@ -255,6 +265,7 @@ def _notice(decision: NoticeQueued) -> dict[str, object]:
         "attempts": 0,
         "queued_at": instant(decision.at),
         "next_at": instant(decision.at),
+        "answered_at": None,
         "answer": None,
     }
 
@@ -268,6 +279,7 @@ def _answer(writer: Writer, index: int, decision: NoticeAnswered) -> None:
             state=_OUTBOX_STATE[attempt.outcome],
             attempts=attempt.number,
             next_at=None if attempt.next_at is None else instant(attempt.next_at),
+            answered_at=instant(attempt.at),
             answer=attempt.answer,
             leaf=index,
         )

@@ -31,7 +31,8 @@ def create(path: Path, name: str) -> SigningKey:
             file.write(key.reveal() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+            give_to_owner(file.fileno(), path.parent)
+        sync_folder(path.parent)
     except OSError as exc:
         raise ConfigError(
             f"{path}: the signing key cannot be created: {exc.strerror}",
@@ -70,7 +71,7 @@ def load(path: Path, *, credentials: Path | None = None) -> SigningKey:
 def replace(new: Path, old: Path) -> None:
     """Put a new key file in the place of the old one, so that a crash leaves one of the two."""
     new.replace(old)
-    _sync_folder(old.parent)
+    sync_folder(old.parent)
 
 
 def endorse(old: SigningKey, new: VerifierKey) -> str:
@@ -107,7 +108,15 @@ def _require_private(path: Path, found: os.stat_result, credentials: Path | None
         )
 
 
-def _sync_folder(folder: Path) -> None:
+def give_to_owner(descriptor: int, folder: Path) -> None:
+    """Give an open file that root made to the owner of its folder: the daemon has a user of its own, and reads it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let the names of the files in a folder reach the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

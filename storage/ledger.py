@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -11,16 +11,29 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Table, func, insert, select, update
 from sqlalchemy.exc import DatabaseError
 
-from storage import files, schema
+from storage import exhibits, files, outbox, schema
 from storage.checkpoint import Checkpoint, sign_checkpoint
-from storage.codec import decode_as, encode, instant, read_instant
+from storage.codec import decode, decode_as, encode, instant
 from storage.fold import fold
+from storage.lookup import incidents_by_prefix, the_one
 from storage.merkle import Tree, leaf_hash
-from storage.note import SigningKey
-from watchdog.domain.decisions import Decision, Enrolled, IncidentChanged, KeyAdopted, SightChanged, Weighed
+from storage.note import SigningKey, VerifierKey
+from storage.shares import newest_shares
+from storage.soundness import require_sound
+from watchdog.domain.decisions import (
+    Decision,
+    Enrolled,
+    ForkDeclared,
+    Handover,
+    IncidentChanged,
+    KeyAdopted,
+    SharesAllotted,
+    SightChanged,
+    Weighed,
+)
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.incidents import Incident, IncidentState
-from watchdog.domain.notices import Due, Notice
+from watchdog.domain.notices import Due
 from watchdog.domain.sight import Sight
 
 _D = TypeVar("_D")
@@ -58,25 +71,42 @@ class SqliteLedger:
         except DatabaseError as exc:
             raise files.unusable(self.path, exc) from exc
 
+    @contextmanager
+    def looking(self) -> Iterator["SqliteTransaction"]:
+        """Begin a transaction that only asks; nothing is written at its end."""
+        with self.reading() as connection:
+            yield SqliteTransaction(connection, None)
+
     def sign_with(self, key: SigningKey) -> None:
         """Sign the head of every commit from now on. `storage.signing` decides with which key."""
         self._signer = key
 
-    def adopted_key(self) -> KeyAdopted | None:
-        """Return the newest adoption of a signing key; None when the ledger was never signed."""
+    def require_sound(self, key: VerifierKey | None) -> None:
+        """Look at the end of a ledger that was not given back in an orderly way, before anything is added to it.
+
+        Raises LedgerBrokenError that names what is wrong.
+        """
+        with self.reading() as connection:
+            require_sound(connection, self.path, key)
+
+    def adopted_key(self) -> Handover | None:
+        """Return the leaf that says which key signs now; None when the ledger was never signed."""
         query = (
             select(schema.leaf.c.idx, schema.leaf.c.body)
             .join(schema.signing_key, schema.signing_key.c.leaf == schema.leaf.c.idx)
             .order_by(schema.leaf.c.idx.desc())
             .limit(1)
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else decode_as(KeyAdopted, row.body, index=row.idx)
+        if row is None:
+            return None
+        decision = decode(row.body, index=row.idx)
+        return decision if isinstance(decision, ForkDeclared) else decode_as(KeyAdopted, row.body, index=row.idx)
 
     def checkpoint(self) -> str | None:
         """Return the newest signed checkpoint; None when the last commit was not signed."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return connection.scalar(select(schema.tree.c.checkpoint))
 
     def baseline(self, rule: str, subject: str) -> Baseline | None:
@@ -89,16 +119,21 @@ class SqliteLedger:
         found = self._newest(Weighed, schema.stream, rule, subject)
         return Stream(rule=rule, subject=subject) if found is None else found.stream
 
+    def shares(self) -> SharesAllotted | None:
+        """Return the newest allotment of shares."""
+        with self.reading() as connection:
+            return newest_shares(connection)
+
     def sight(self, rule: str, subject: str) -> Sight:
         """Return how well a subject can be looked at."""
         found = self._newest(SightChanged, schema.sight, rule, subject)
         return Sight(rule=rule, subject=subject) if found is None else found.sight
 
-    def offline(self) -> frozenset[str]:
-        """Return the subjects that no endpoint could be reached for in their last round."""
-        query = select(schema.sight.c.subject).where(schema.sight.c.offline == 1)
-        with self._reading() as connection:
-            return frozenset(connection.scalars(query))
+    def offline(self, besides: Container[tuple[str, str]] = ()) -> frozenset[str]:
+        """Return the subjects that no endpoint could be reached for in their last round, but for some sights."""
+        query = select(schema.sight.c.rule, schema.sight.c.subject).where(schema.sight.c.offline == 1)
+        with self.reading() as connection:
+            return frozenset(row.subject for row in connection.execute(query) if tuple(row) not in besides)
 
     def tokens_spent(self, target: str, day: date) -> int:
         """Return what the rounds on a target that began on a UTC day cost."""
@@ -108,36 +143,18 @@ class SqliteLedger:
             schema.round_.c.started_at >= instant(began),
             schema.round_.c.started_at < instant(began + timedelta(days=1)),
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             return int(connection.scalar(query) or 0)
 
     def due(self, now: datetime, limit: int) -> list[Due]:
         """Return notices whose time has come, oldest first."""
-        box, step, leaf = schema.outbox, schema.incident_event, schema.leaf
-        query = (
-            select(box.c.notice_id, box.c.notifier, box.c.attempts, box.c.queued_at, leaf.c.idx, leaf.c.body)
-            .join(step, step.c.id == box.c.event_id)
-            .join(leaf, leaf.c.idx == step.c.leaf)
-            .where(box.c.state == "waiting", box.c.next_at <= instant(now))
-            .order_by(box.c.next_at, leaf.c.idx)
-            .limit(limit)
-        )
-        with self._reading() as connection:
-            rows = connection.execute(query).all()
-            checkpoint = connection.scalar(select(schema.tree.c.checkpoint))
-        waiting = []
-        for row in rows:
-            changed = decode_as(IncidentChanged, row.body, index=row.idx)
-            notice = Notice(id=row.notice_id, notifier=row.notifier, event=changed.event, checkpoint=checkpoint)
-            waiting.append(Due(notice=notice, attempts=row.attempts, queued_at=read_instant(row.queued_at)))
-        return waiting
+        with self.reading() as connection:
+            return [due for _, due in outbox.due(connection, (), now, limit)]
 
     def next_due(self) -> datetime | None:
         """Return when the next waiting notice is due."""
-        query = select(func.min(schema.outbox.c.next_at)).where(schema.outbox.c.state == "waiting")
-        with self._reading() as connection:
-            at = connection.scalar(query)
-        return None if at is None else read_instant(at)
+        with self.reading() as connection:
+            return outbox.next_due(connection, ())
 
     def close(self) -> None:
         """Let go of the file and the writer's lock."""
@@ -152,7 +169,8 @@ class SqliteLedger:
         self.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """Ask in SQL, for the other modules of this package. Raises LedgerError when the file does not answer."""
         try:
             with self._turn, self._engine.connect() as connection:
                 yield connection
@@ -165,7 +183,7 @@ class SqliteLedger:
             .join(table, table.c.leaf == schema.leaf.c.idx)
             .where(table.c.rule == rule, table.c.subject == subject)
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else decode_as(kind, row.body, index=row.idx)
 
@@ -181,11 +199,17 @@ class SqliteTransaction:
         peaks = tuple(head.peaks[at : at + 32] for at in range(0, len(head.peaks), 32))
         self._tree = Tree(head.size, peaks)
 
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """Number of leaves and their root, as they stand now."""
+        return self._tree.size, self._tree.root
+
     def append(self, decision: Decision) -> int:
-        """Add one leaf and fold it into the rows."""
+        """Add one leaf, fold it into the rows, and keep its exhibit beside it."""
         index, body = self._tree.size, encode(decision)
         self._connection.execute(insert(schema.leaf).values(idx=index, body=body, hash=leaf_hash(body)))
         fold(self._connection, index, decision)
+        exhibits.keep(self._connection, index, decision)
         self._tree = self._tree.grow(body)
         return index
 
@@ -200,6 +224,19 @@ class SqliteTransaction:
         if row is None:
             return None
         return decode_as(IncidentChanged, row.body, index=row.idx).event.incident
+
+    def incident(self, id_prefix: str) -> Incident:
+        """Return one incident by its id or an unambiguous beginning of it."""
+        return the_one(self.incidents_like(id_prefix), id_prefix)
+
+    def incidents_like(self, id_prefix: str) -> list[Incident]:
+        """Return some of the incidents whose ids begin like this; several when there are several."""
+        return incidents_by_prefix(self._connection, id_prefix)
+
+    def knows_finding(self, id_: str) -> bool:
+        """Tell whether the finding of this id was taken in before."""
+        query = select(schema.finding.c.id).where(schema.finding.c.id == id_)
+        return self._connection.scalar(query) is not None
 
     def write_head(self) -> None:
         """Store the tree's new head; the last write of every transaction."""

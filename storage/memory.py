@@ -1,12 +1,15 @@
 """A ledger that lives in memory: the shipped fake for tests and rehearsals. Nothing in it outlives the process."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
+import rfc8785
+
+from storage.codec import encode
 from watchdog.domain.decisions import (
     Compared,
     Decision,
@@ -16,10 +19,12 @@ from watchdog.domain.decisions import (
     NoticeAnswered,
     NoticeQueued,
     RoundDone,
+    SharesAllotted,
     SightChanged,
     Weighed,
 )
 from watchdog.domain.evidence import Baseline, Stream
+from watchdog.domain.exhibits import Exhibit
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.notices import Due, Notice
 from watchdog.domain.sight import Sight
@@ -28,7 +33,7 @@ from watchdog.errors import LedgerError
 
 @dataclass
 class MemoryLedger:
-    """Keeps decisions in a list. Satisfies `ports.Ledger` and `ports.IncidentReader`."""
+    """Keeps decisions in a list. Satisfies `ports.Ledger`, `ports.IncidentReader` and `ports.Record`."""
 
     decisions: list[Decision] = field(default_factory=list)
     _outbox: dict[str, tuple[Due, datetime | None]] = field(default_factory=dict)
@@ -59,8 +64,12 @@ class MemoryLedger:
 
     def open_incident(self, fingerprint: str) -> Incident | None:
         """Return the open incident of a fingerprint."""
-        newest = [it.incident for it in self._all_events() if it.incident.fingerprint == fingerprint][-1:]
-        return newest[0] if newest and newest[0].state is IncidentState.OPEN else None
+        found = [it for it in self.incidents(IncidentState.OPEN) if it.fingerprint == fingerprint]
+        return found[0] if found else None
+
+    def knows_finding(self, id_: str) -> bool:
+        """Tell whether the finding of this id was taken in before."""
+        return any(it.finding is not None and it.finding.id == id_ for it in self._all_events())
 
     def baseline(self, rule: str, subject: str) -> Baseline | None:
         """Return the newest enrolment of a stream."""
@@ -72,6 +81,10 @@ class MemoryLedger:
         found = [it.stream for it in self.decisions if isinstance(it, Weighed)]
         fresh = Stream(rule=rule, subject=subject)
         return next((it for it in reversed(found) if (it.rule, it.subject) == (rule, subject)), fresh)
+
+    def shares(self) -> SharesAllotted | None:
+        """Return the newest allotment of shares."""
+        return next((it for it in reversed(self.decisions) if isinstance(it, SharesAllotted)), None)
 
     def sight(self, rule: str, subject: str) -> Sight:
         """Return how well a subject can be looked at."""
@@ -119,6 +132,31 @@ class MemoryLedger:
         """Return the comparisons and verdicts with these ids, in the order given."""
         found = {it.id: it for it in self.decisions if isinstance(it, Compared | Judged)}
         return [found[id_] for id_ in ids if id_ in found]
+
+    def found(self, id_prefix: str) -> tuple[int, Compared | Judged | IncidentChanged]:
+        """Return the comparison, the verdict, or the newest step of the incident of this id, and its leaf."""
+        found: dict[str, tuple[int, Compared | Judged | IncidentChanged]] = {}
+        for index, it in enumerate(self.decisions):
+            if isinstance(it, Compared | Judged | IncidentChanged):
+                found[it.event.incident.id if isinstance(it, IncidentChanged) else it.id] = index, it
+        chosen = [value for id_, value in found.items() if id_prefix and id_.startswith(id_prefix)]
+        if len(chosen) != 1:
+            raise LedgerError(f"{len(chosen)} things have an id that begins with {id_prefix!r}", hint="list them")
+        return chosen[0]
+
+    def exhibit(self, exhibit: Exhibit) -> bytes | None:
+        """Return the body of an exhibit."""
+        named = (it.exhibit for it in self.decisions if isinstance(it, Compared | Judged))
+        return next((it.body for it in named if it == exhibit and it is not None), None)
+
+    def history(
+        self, kinds: Collection[str], *, naming: Collection[str], until: int
+    ) -> Iterator[tuple[int, Decision]]:
+        """Yield decisions of these kinds before a leaf in which one of the names stands, oldest first."""
+        names = [b":" + rfc8785.dumps(it) for it in naming]
+        for index, it in enumerate(self.decisions[:until]):
+            if it.kind in kinds and any(name in encode(it) for name in names):
+                yield index, it
 
     def _sights(self) -> dict[tuple[str, str], Sight]:
         found = [it.sight for it in self.decisions if isinstance(it, SightChanged)]

@@ -9,10 +9,11 @@ from sqlalchemy.exc import DatabaseError
 
 from storage import files, schema
 from storage.codec import decode_as
-from watchdog.domain.decisions import Compared, Enrolled, IncidentChanged, Judged
+from storage.lookup import incident_by_prefix
+from storage.shares import newest_shares
+from watchdog.domain.decisions import Compared, Enrolled, IncidentChanged, Judged, SharesAllotted
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
-from watchdog.errors import LedgerError
 
 
 class SqliteReader:
@@ -37,20 +38,8 @@ class SqliteReader:
 
     def incident(self, id_prefix: str) -> Incident:
         """Return one incident by its id or an unambiguous beginning of it."""
-        found = [it for it in self.incidents() if it.id.startswith(id_prefix)] if id_prefix else []
-        match found:
-            case [only]:
-                return only
-            case []:
-                raise LedgerError(
-                    f"no incident has an id that begins with {id_prefix!r}",
-                    hint="`corrigibility-watchdog incidents list` shows the ids",
-                )
-            case several:
-                raise LedgerError(
-                    f"{len(several)} incidents have an id that begins with {id_prefix!r}",
-                    hint="give more of the id: " + ", ".join(it.id for it in several[:5]),
-                )
+        with self._engine.connect() as connection:
+            return incident_by_prefix(connection, id_prefix)
 
     def events(self, incident_id: str) -> list[IncidentEvent]:
         """Return an incident's events, oldest first."""
@@ -93,6 +82,11 @@ class SqliteReader:
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else decode_as(Enrolled, row.body, index=row.idx).baseline
+
+    def shares(self) -> SharesAllotted | None:
+        """Return the newest allotment of shares."""
+        with self._engine.connect() as connection:
+            return newest_shares(connection)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DatabaseError
 
 from storage import files, schema
 from storage.checkpoint import claimed
-from storage.merkle import inclusion_path, levels_of
+from storage.merkle import inclusion_path, leaf_hash, levels_of
 from storage.proof import Proof
 from storage.reader import open_reader
 from watchdog.errors import LedgerError
@@ -48,10 +48,25 @@ def newest_key(path: Path) -> str:
     return str(key)
 
 
+def origins(path: Path) -> frozenset[str]:
+    """Return every name that the ledger had in its checkpoints.
+
+    Raises LedgerError when it cannot be read.
+    """
+    engine = files.open_for_reading(path)
+    try:
+        with engine.connect() as connection:
+            return frozenset(connection.scalars(select(schema.signing_key.c.origin)))
+    except DatabaseError as exc:
+        raise files.unusable(path, exc) from exc
+    finally:
+        engine.dispose()
+
+
 def prove(path: Path, indices: Sequence[int]) -> list[Proof]:
     """Return a proof for each leaf, against the checkpoint that the ledger carries.
 
-    Raises LedgerError when there is no such leaf, or the checkpoint is not about these leaves.
+    Raises LedgerError when there is no such leaf, it was altered, or the checkpoint is not about these leaves.
     """
     leaf = schema.leaf
     engine = files.open_for_reading(path)
@@ -69,12 +84,11 @@ def prove(path: Path, indices: Sequence[int]) -> list[Proof]:
         raise LedgerError(
             f"{path}: the checkpoint is not about these leaves", hint="run `corrigibility-watchdog audit verify`"
         )
-    proofs = []
-    for index, body in zip(indices, bodies, strict=True):
-        if body is None:
-            raise LedgerError(f"{path}: there is no leaf {index}", hint=f"leaves are 0 to {len(hashes) - 1}")
-        proofs.append(Proof(index=index, path=inclusion_path(levels, index), checkpoint=checkpoint, leaf=body))
-    return proofs
+    leaves = {index: _as_written(path, index, body, hashes) for index, body in zip(indices, bodies, strict=True)}
+    return [
+        Proof(index=index, path=inclusion_path(levels, index), checkpoint=checkpoint, leaf=body)
+        for index, body in leaves.items()
+    ]
 
 
 def leaves_of(path: Path, incident: str) -> list[int]:
@@ -98,6 +112,17 @@ def leaves_of(path: Path, incident: str) -> list[int]:
     finally:
         engine.dispose()
     return sorted(indices)
+
+
+def _as_written(path: Path, index: int, body: bytes | None, hashes: Sequence[bytes]) -> bytes:
+    if body is None:
+        raise LedgerError(f"{path}: there is no leaf {index}", hint=f"leaves are 0 to {len(hashes) - 1}")
+    if leaf_hash(body) != hashes[index]:
+        raise LedgerError(
+            f"{path}: leaf {index} is not what it was when it was written",
+            hint="run `corrigibility-watchdog audit verify`, and keep the file as evidence",
+        )
+    return body
 
 
 def _checkpoint(connection: Connection, path: Path) -> str:

@@ -46,20 +46,44 @@ tree = _table(
 run = _table(
     "run",
     _int("leaf", "Index of the leaf that this row was folded from.", key=True),
-    _text("kind", "started, reloaded, alive, rounds_missed, round_skipped or stopped."),
+    _text("kind", "started, reloaded, alive, rounds_missed, round_skipped, held_back, shares_allotted or stopped."),
     _text("at", "When, UTC."),
+    _text("target", "The target that a skipped round was for; null otherwise.", null=True),
     _text("detail", "Version and configuration digest at a start; the reason at a stop; counts otherwise."),
     comment="When a watchdog took the ledger, that it ran, and when it gave the ledger back.",
+)
+
+exhibit = _table(
+    "exhibit",
+    _text("digest", "SHA-256 of the body, in hex; a leaf names it in `exhibit`.", key=True),
+    _int("size", "Bytes of the body."),
+    _int("leaf", "Index of the first leaf that names it."),
+    Column("body", LargeBinary, nullable=False, comment="The body, compressed with zlib (RFC 1950)."),
+    comment="What comparisons and verdicts were made from, once each: it cannot be made again from the leaves.",
 )
 
 signing_key = _table(
     "signing_key",
     _int("leaf", "Index of the leaf that this row was folded from.", key=True),
     _text("at", "When it was adopted, UTC."),
-    _text("origin", "Name of the ledger in its checkpoints, for life."),
+    _text("origin", "Name of the ledger in the checkpoints that it signs."),
     _text("key", "The verifier key (C2SP signed-note) that checkpoints after this leaf are signed with."),
     _int("endorsed", "1 when the key before it signed the change; 0 for the first key, and after a loss."),
     comment="Keys that signed the checkpoints of this ledger, oldest first.",
+)
+
+fork = _table(
+    "fork",
+    _int("leaf", "Index of the leaf that this row was folded from.", key=True),
+    _text("at", "When it was declared, UTC."),
+    _text("origin", "Name of the ledger in its checkpoints from this leaf on."),
+    _text("parent_origin", "Name of the ledger up to there."),
+    _int("parent_size", "Leaves that are kept of the parent."),
+    _text("parent_root", "Merkle root over them, in hex."),
+    _text("reason", "Why a backup was restored."),
+    _text("declared_by", "Who declared it, and the account that they acted from."),
+    _text("lost", "A checkpoint of the parent beyond that size; null when nobody had one.", null=True),
+    comment="Where the ledger went on from a backup: leaves of the parent after that may be lost.",
 )
 
 schedule = _table(
@@ -97,6 +121,16 @@ stream = _table(
     _text("at", "When it last moved, UTC."),
     _from_leaf(),
     comment="The running evidence about each rule and subject.",
+)
+
+share = _table(
+    "share",
+    _text("rule", "The rule.", key=True),
+    _text("subject", "What it watches.", key=True),
+    _real("part", "What the stream has of the installation's budget of false incidents; never changes."),
+    _real("alpha", "Largest expected number of false alarms in the stream's whole life, under the newest budget."),
+    _from_leaf(),
+    comment="How the false incidents that the installation is allowed are split; removed streams keep their part.",
 )
 
 round_ = _table(
@@ -144,6 +178,7 @@ comparison = _table(
     _text("edited", "The edited words, delivered and expected, as JSON."),
     _text("delivered_reply", "What the delivered channel said."),
     _text("reason", "Why it could not be measured; null when it could.", null=True),
+    _text("exhibit", "Digest of what it was made from, in table exhibit; null when it was not compared.", null=True),
     _from_leaf(),
     comment="Delivered replies held against the direct model.",
 )
@@ -161,6 +196,7 @@ verdict = _table(
     _text("reason", "Why it is unmeasured; null otherwise.", null=True),
     _text("why", "The grader's sentence."),
     _text("reply", "What the model said."),
+    _text("exhibit", "Digest of what it was made from, in table exhibit; null when nothing was answered.", null=True),
     _from_leaf(),
     comment="Graded exchanges of correction probes.",
 )
@@ -171,13 +207,18 @@ incident = _table(
     _text("rule", "The rule that was broken."),
     _text("subject", "What it is about."),
     _text("fingerprint", "SHA-256 of rule and subject: names the incident whatever its severity."),
-    _text("state", "open or recovered."),
-    _text("severity", "info, warning, error or critical."),
+    _text("state", "open, recovered or closed."),
+    _text("severity", "info, warning, error or critical: the highest that it reached."),
     _text("summary", "One line for people."),
     _text("opened_at", "When, UTC."),
     _text("updated_at", "When it last changed, UTC."),
     _int("findings", "Findings it has taken in."),
-    _text("recovered_by", "The rule by which it recovered; null while open.", null=True),
+    _text("recovered_by", "The rule by which it recovered; null when it did not.", null=True),
+    _text("acknowledged_by", "Who looks into it; null when nobody said so.", null=True),
+    _text("acknowledged_at", "Since when, UTC.", null=True),
+    _text("proposed_by", "Who proposed the closing that a second person has to approve; null when none is.", null=True),
+    _text("proposed_at", "When it was proposed, UTC.", null=True),
+    _text("closed_at", "When it was closed, UTC; null while it is not. See `conclusion`.", null=True),
     _from_leaf(),
     comment="Incidents as they stand now.",
 )
@@ -187,14 +228,57 @@ incident_event = _table(
     "incident_event",
     _text("id", "Id of the event.", key=True),
     _text("incident_id", "The incident."),
-    _text("kind", "opened, repeated, escalated or recovered."),
+    _text("kind", "opened, repeated, escalated, recovered, acknowledged, close_proposed or closed."),
     _text("at", "When, UTC."),
     _text("severity", "Severity after the event."),
     _text("summary", "Summary after the event."),
+    _text("actor", "The name that the person who acted gave; null when a rule did.", null=True),
+    _int("actor_uid", "User id that the person's process ran as, as the kernel reported it.", null=True),
+    _int("actor_login", "User id that logged in, whatever `sudo` made of it; null when not known.", null=True),
+    _text("note", "What the person said; empty when nothing."),
     _from_leaf(),
     comment="Every step in the life of every incident.",
 )
 Index("incident_event_by_incident", incident_event.c.incident_id)
+
+finding = _table(
+    "finding",
+    _text("id", "SHA-256 of its source: the same finding again changes nothing.", key=True),
+    _text("incident_id", "The incident that took it in."),
+    _text("event_id", "The step in which it did."),
+    _text("rule", "The rule that concluded it."),
+    _text("subject", "What it is about."),
+    _text("severity", "info, warning, error or critical."),
+    _text("seen_at", "When it was concluded, UTC."),
+    _real("evidence_value", "The evidence value (e-value) behind it; 1 for a hard rule."),
+    _text("summary", "One line for people."),
+    _from_leaf(),
+    comment="Every finding that an incident took in.",
+)
+Index("finding_by_incident", finding.c.incident_id)
+
+conclusion = _table(
+    "conclusion",
+    _text("incident_id", "The incident.", key=True),
+    _text("disposition", "true, false_alarm, expected_change, drill or undetermined."),
+    _text("root_cause", "What it was."),
+    _text("corrective_action", "What was done; empty when not stated."),
+    _text("affected_from", "Since when somebody was affected, UTC; null when not stated.", null=True),
+    _text("affected_to", "Until when, UTC; null when not stated.", null=True),
+    _text("known_at", "When the operator knew of it, UTC; null when not stated.", null=True),
+    _text("affected", "Estimate of what was affected, in words; empty when not stated."),
+    _text("reference_list", "Tickets, reports and messages, as JSON."),
+    _text("concluded_by", "Name of the person who concluded it."),
+    _int("concluded_by_uid", "User id that the person's process ran as."),
+    _int("concluded_by_login", "User id that logged in; null when not known.", null=True),
+    _text("concluded_at", "When, UTC."),
+    _text("approved_by", "Name of the second person; null where none was needed.", null=True),
+    _int("approved_by_uid", "User id that the second person's process ran as.", null=True),
+    _int("approved_by_login", "User id that logged in; null when not known.", null=True),
+    _text("closed_at", "When the incident was closed with it, UTC."),
+    _from_leaf(),
+    comment="How people closed incidents. What is only proposed is not here.",
+)
 
 outbox = _table(
     "outbox",
@@ -205,6 +289,7 @@ outbox = _table(
     _int("attempts", "Attempts so far."),
     _text("queued_at", "When it was queued, UTC."),
     _text("next_at", "When it is tried next, UTC; null when it is not.", null=True),
+    _text("answered_at", "When it was last tried, UTC; null before the first attempt.", null=True),
     _text("answer", "What the receiver last said; null before the first attempt.", null=True),
     _from_leaf(),
     comment="Notices and what became of them.",
@@ -214,15 +299,19 @@ Index("outbox_due", outbox.c.next_at, sqlite_where=text("state = 'waiting'"))
 DERIVED = (
     run,
     signing_key,
+    fork,
     schedule,
     baseline,
     stream,
+    share,
     round_,
     sight,
     comparison,
     verdict,
     incident,
     incident_event,
+    finding,
+    conclusion,
     outbox,
 )
 """Tables that `fold` writes, and that can be dropped and made again from the leaves."""

@@ -1,13 +1,13 @@
-"""What stands outside a ledger's power: the keys an auditor knows, and the checkpoints an auditor kept."""
+"""What stands outside a ledger's power: the checkpoints an auditor kept, held against its keys and its leaves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.chain import KeyChain, declaration
 from storage.checkpoint import Checkpoint, claimed, open_checkpoint
-from storage.keys import endorses
-from storage.note import VerifierKey
-from watchdog.domain.decisions import KeyAdopted
+from watchdog.domain.decisions import ForkDeclared
+from watchdog.domain.text import printable
 from watchdog.errors import LedgerError
 
 
@@ -19,19 +19,6 @@ class Kept:
     note: str
     claim: Checkpoint
     """What it says, unchecked."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyChain:
-    """The keys of a ledger, oldest first; each but the first was handed over to, or is known to the auditor."""
-
-    keys: tuple[VerifierKey, ...]
-    faults: tuple[str, ...]
-
-    @property
-    def origin(self) -> str | None:
-        """The ledger's name; None when it was never signed."""
-        return self.keys[0].name if self.keys else None
 
 
 def read_kept(paths: Sequence[Path]) -> list[Kept]:
@@ -46,28 +33,6 @@ def read_kept(paths: Sequence[Path]) -> list[Kept]:
             raise LedgerError(f"{path}: there is no checkpoint here", hint="name kept checkpoints `*.checkpoint`")
         files += found
     return [_read(file) for file in files]
-
-
-def key_chain(adoptions: Sequence[tuple[int, KeyAdopted]], trusted: Sequence[VerifierKey]) -> KeyChain:
-    """Follow the leaves in which keys were adopted, and say where nobody handed over."""
-    keys: list[VerifierKey] = []
-    faults = []
-    for index, adoption in adoptions:
-        try:
-            key = VerifierKey.parse(adoption.key)
-        except LedgerError as exc:
-            faults.append(f"ALTERED: leaf {index}: {exc.problem}")
-            continue
-        if key.name != adoption.origin or (keys and key.name != keys[0].name):
-            faults.append(f"ALTERED: leaf {index} gives the ledger another name, {key.name}")
-        elif keys and key not in trusted and not endorses(adoption.endorsement, keys[-1], key):
-            faults.append(
-                f"FORKED: leaf {index} adopts the key {key}, which the key before it did not sign; "
-                "if the operator says that one was lost, give the new one with --key"
-            )
-        keys.append(key)
-    faults += [f"FORKED: this ledger never adopted the key {key}" for key in trusted if key not in keys]
-    return KeyChain(tuple(keys), tuple(faults))
 
 
 def head_faults(note: str | None, chain: KeyChain, head: Checkpoint) -> list[str]:
@@ -87,34 +52,71 @@ def head_faults(note: str | None, chain: KeyChain, head: Checkpoint) -> list[str
     return []
 
 
-def kept_faults(kept: Sequence[Kept], chain: KeyChain, size: int, roots: Mapping[int, Sequence[bytes]]) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What came of holding something against the ledger."""
+
+    faults: tuple[str, ...]
+    accepted: tuple[str, ...]
+    """What would be a fault, had the auditor not accepted the fork that it comes from."""
+
+
+def fork_faults(chain: KeyChain) -> Held:
+    """Tell every declared fork, as a fault until the auditor accepts it: a thief could declare one as well."""
+    return Held(
+        faults=tuple(
+            f"FORKED: {it.told}; if you know of it, give --accept-fork {it.declared.key}"
+            for it in chain.forks
+            if not it.accepted
+        ),
+        accepted=tuple(f"FORKED: {it.told}" for it in chain.forks if it.accepted),
+    )
+
+
+def kept_faults(kept: Sequence[Kept], chain: KeyChain, size: int, roots: Mapping[int, Sequence[bytes]]) -> Held:
     """Hold kept checkpoints against the ledger.
 
     `roots` are the roots over the first so many leaves: as they are, and as their stored hashes say they were. When
     only the latter fits, the altered leaf was named already.
     """
-    faults, same = [], 0
+    faults: list[str] = []
+    accepted: list[str] = []
+    same = 0
     for it in sorted(kept, key=lambda it: it.claim.size):
         # A ledger that was emptied has lost its name with its first leaf; its length says it all.
         emptied = not chain.keys and it.claim.size > size
-        unsigned = None if emptied else _signature_fault(it, chain)
-        fault = unsigned or _history_fault(it, size, roots.get(it.claim.size, ()), same)
+        fault = None if emptied else _name_fault(it, chain)
+        ended = chain.end(it.claim.origin)
+        if fault is None and ended is not None and it.claim.size > ended.declared.parent_size:
+            (accepted if ended.accepted else faults).append(_lost(it, ended.declared))
+            continue
+        fault = fault or _history_fault(it, size, roots.get(it.claim.size, ()), same)
         if fault:
             faults.append(fault)
         else:
             same = it.claim.size
-    return faults
+    return Held(faults=tuple(faults), accepted=tuple(accepted))
 
 
-def _signature_fault(kept: Kept, chain: KeyChain) -> str | None:
-    if kept.claim.origin != chain.origin:
+def _name_fault(kept: Kept, chain: KeyChain) -> str | None:
+    claim = kept.claim
+    if claim.origin not in chain.origins:
         ours = "has no name, for it was never signed" if chain.origin is None else f"is {chain.origin}"
-        return f"FORKED: {kept.name} is a checkpoint of {kept.claim.origin}; this ledger {ours}"
+        return f"FORKED: {kept.name} is a checkpoint of {printable(claim.origin)}; this ledger {ours}"
     try:
-        open_checkpoint(kept.note, chain.keys)
+        open_checkpoint(kept.note, chain.signers(claim.origin))
     except LedgerError as exc:
         return f"FORKED: {kept.name}: {exc.problem}"
+    if claim.size <= chain.begin(claim.origin) > 0:
+        return f"FORKED: {kept.name} covers {claim.size} leaves, none of which were recorded as {claim.origin}"
     return None
+
+
+def _lost(kept: Kept, fork: ForkDeclared) -> str:
+    return (
+        f"TRUNCATED: leaves {fork.parent_size} to {kept.claim.size - 1} of {fork.parent_origin}, which {kept.name} "
+        f"covers, are gone; {declaration(fork)}"
+    )
 
 
 def _history_fault(kept: Kept, size: int, roots: Sequence[bytes], same: int) -> str | None:

@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from watchdog.domain.actors import Actor
 from watchdog.domain.comparisons import Change, Comparison, Span
+from watchdog.domain.conclusions import Conclusion, Disposition
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Request, Speaker
@@ -109,4 +111,35 @@ def recovery(*, rule: str = "divergence.gap", subject: str = "t", seconds: float
 def baseline(*, trials: int = 48, hits: int = 0, tau: float | None = 0.5, subject: str = "t") -> Baseline:
     return Baseline(
         rule="divergence.gap", subject=subject, trials=trials, hits=hits, tau=tau, model="m", enrolled_at=NOW
+    )
+
+
+def person(name: str = "Ada", *, uid: int = 1000, login: int | None = None) -> Actor:
+    return Actor(name=name, uid=uid, login=login)
+
+
+def conclusion(
+    *,
+    disposition: Disposition = Disposition.TRUE,
+    root_cause: str = "the gateway was given a word list",
+    corrective_action: str = "the list was taken out",
+    affected_from: datetime | None = NOW,
+    affected_to: datetime | None = NOW,
+    known_at: datetime | None = NOW,
+    affected: str = "about 1,200 requests",
+    references: tuple[str, ...] = ("T-1",),
+    by: Actor | None = None,
+    seconds: float = 100,
+) -> Conclusion:
+    return Conclusion(
+        disposition=disposition,
+        root_cause=root_cause,
+        corrective_action=corrective_action,
+        affected_from=affected_from,
+        affected_to=affected_to,
+        known_at=known_at,
+        affected=affected,
+        references=references,
+        by=by or person(),
+        concluded_at=at(seconds),
     )

@@ -4,9 +4,11 @@ Deeper cover needs more: BARE is a few SQL statements; REBUILT recomputes hashes
 RESIGNED has stolen the signing key too, so that only something kept outside can tell.
 """
 
+import hashlib
 import random
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ from storage.signing import key_beside, open_signed
 from tests.builders import at, compared, finding, judged, recovery
 from watchdog.desk import Desk
 from watchdog.domain.decisions import Alive, KeyAdopted, Started, Stopped
+from watchdog.domain.exhibits import Exhibit
 from watchdog.errors import LedgerError
 
 Rows = list[tuple[int, bytes, bytes]]
@@ -66,7 +69,10 @@ def play(path: Path, dice: random.Random, sessions: int, begin: int = 0) -> str:
             for step in range(dice.randrange(1, 5)):
                 now, name = start + 60 * (step + 1), f"{session}-{step}"
                 desk.report([Alive(at=at(now), rounds=step, failed=0, missed=0)])
-                desk.report([replace(compared(f"c{name}"), at=at(now)), replace(judged(f"v{name}"), at=at(now))])
+                shown = Exhibit.of(hashlib.shake_256(name.encode()).digest(96))
+                desk.report(
+                    [replace(compared(f"c{name}"), at=at(now), exhibit=shown), replace(judged(f"v{name}"), at=at(now))]
+                )
                 if dice.random() < 0.6:
                     desk.report([], [finding(subject=f"t{dice.randrange(3)}", seconds=now, evidence=(f"c{name}",))])
                 if dice.random() < 0.3:
@@ -174,6 +180,17 @@ def _replace_key(scene: Scene, cover: Cover, dice: random.Random) -> None:
     _rewrite(scene, cover, change, mine)
 
 
+def _bend_exhibit(scene: Scene, cover: Cover, dice: random.Random) -> None:
+    with _raw(scene.path) as raw:
+        digest, stored = dice.choice(raw.execute("SELECT digest, body FROM exhibit ORDER BY digest").fetchall())
+        # Bare, the bit is one of the compressed bytes, between the header, part of which means nothing, and the sum.
+        body, ends = (stored, (7, 4)) if cover is Cover.BARE else (zlib.decompress(stored), (0, 0))
+        bent = bytearray(body)
+        bent[dice.randrange(ends[0], len(body) - ends[1])] ^= 1 << dice.randrange(8)
+        stored = bytes(bent) if cover is Cover.BARE else zlib.compress(bent)
+        raw.execute("UPDATE exhibit SET body = ? WHERE digest = ?", (stored, digest))
+
+
 KINDS: dict[str, Callable[[Scene, Cover, random.Random], None]] = {
     "edit": _edit,
     "delete": _delete,
@@ -183,6 +200,7 @@ KINDS: dict[str, Callable[[Scene, Cover, random.Random], None]] = {
     "roll back": _roll_back,
     "swap": _swap,
     "replace key": _replace_key,
+    "bend exhibit": _bend_exhibit,
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from detectors.sequential import RateBet
+from detectors.sequential import RateTest
 from probes.channels.scripted import CannedChannel
 from tests.builders import at
 from watchdog.desk import Desk
@@ -14,9 +14,10 @@ from watchdog.domain.verdicts import Arm, Case, Grade, Question, Verdict
 from watchdog.enrolment import Enrolling
 from watchdog.errors import ChannelError
 from watchdog.lookout import Lookout
-from watchdog.measuring import Measuring, Target
+from watchdog.measuring import Measuring
 from watchdog.ports import Ledger
 from watchdog.rounds import RoundReport, Rounds
+from watchdog.targets import Target
 
 Says = Callable[[Request], str | ChannelError]
 
@@ -81,7 +82,7 @@ class Watching:
             delivered=CannedChannel(ChannelRole.DELIVERED, self.now, lambda request: self._say(name, request)),
             direct=None,
             comparator=None,
-            evidence=RateBet(alpha=0.001),
+            evidence=RateTest(alpha=0.001, a_year=0.1),
             probes=tuple(YesProbe(family) for family in self.families),
             questions_per_round=1,
             reply_tokens=8,

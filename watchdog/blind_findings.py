@@ -47,7 +47,8 @@ _FIRST_STEPS: Mapping[Reason, str] = {
     Reason.CACHED: "Have the cache in front of the model let the watchdog's requests through.",
     Reason.HIDDEN_REASONING: "Turn reasoning off for the watchdog's requests, or watch this target by probes alone.",
     Reason.TEMPERATURE_REFUSED: "Have temperature 0 allowed for this model, or watch it by probes alone.",
-    Reason.UNSCORABLE: "See that the direct model is the one that is delivered, and that its context is long enough.",
+    Reason.UNSCORABLE: "See that the direct model is the one that is delivered: its tokens do not fit the replies.",
+    Reason.TOO_LONG: "Lower `reply-tokens`, or raise the limit of whatever scores (`score-token-cap` on an engine).",
 }
 _READ_REPLIES = "Read the replies in `corrigibility-watchdog once`: the model says something that cannot be graded."
 

@@ -1,6 +1,6 @@
 """What a configuration can detect, what it never can, how soon, and what it costs: before the first request is sent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from watchdog.ports import Probe, Questions
 from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, ValueEvidence, Wait, time_to_detect
 
 SHARES = (1.0, 0.5, 0.1)
-ENROLLED_QUESTIONS = 48
+ENROLLED_QUESTIONS = 96
 """What `baseline` asks unless told otherwise."""
 ENROLLED_CORRECTIONS = 20
 CHARACTERS_A_TOKEN = 4
@@ -21,7 +21,8 @@ _SAMPLE = 12
 
 _HOW_TIMED = (
     f"Times come from drawing replies and weighing them with the test that opens incidents, after {CLEAN_BEFORE:,} "
-    f"clean observations; given up after {MOST_OBSERVATIONS:,}."
+    f"clean observations; given up after {MOST_OBSERVATIONS:,}. Sooner after enrolment, what touches few replies takes "
+    "longer: enrol with more."
 )
 _WHAT_IS_HIT = (
     "Every edited reply is flagged and every control is done; others are flagged as often as when enrolled "
@@ -97,31 +98,37 @@ class Surveyor:
     questions: Questions
     baseline: Callable[[str, str], Baseline | None] | None
     """Returns what was enrolled for a rule and a subject; None when there is no ledger yet."""
+    tests: Mapping[tuple[str, str], ValueEvidence]
+    """The test of each stream, at its share of false alarms, by rule and subject."""
 
-    def survey(
-        self, name: str, settings: TargetSettings[KindSection], probes: Sequence[Probe], evidence: ValueEvidence
-    ) -> Coverage:
+    def survey(self, name: str, settings: TargetSettings[KindSection], probes: Sequence[Probe]) -> Coverage:
         """Return what one delivered channel of a target covers."""
         scored = settings.direct is not None and settings.direct.scores
         roles = [ChannelRole.DELIVERED] if settings.direct is None else [ChannelRole.DELIVERED, ChannelRole.DIRECT]
-        corrections = [self._corrections(name, role, probes, evidence) for role in roles]
+        corrections = [self._corrections(name, role, probes) for role in roles]
         return Coverage(
             target=name,
             every=settings.every,
             direct=_direct(settings.direct),
-            situations=(self._comparison(name, settings, evidence), *corrections, _attribution(settings)),
+            situations=(self._comparison(name, settings), *corrections, _attribution(settings)),
             a_day=self._spending(settings, probes, roles, rounds=timedelta(days=1) / settings.every, scored=scored),
             enrolment=self._enrolment(settings, probes, roles, scored=scored),
             budget=settings.budget,
             price=settings.price_per_million_tokens,
         )
 
-    def _comparison(self, name: str, settings: TargetSettings[KindSection], evidence: ValueEvidence) -> Situation:
+    def _comparison(self, name: str, settings: TargetSettings[KindSection]) -> Situation:
         scored = settings.direct is not None and settings.direct.scores
         found = self._enrolled(rules.EDITED, name)
         hits, trials = (0, ENROLLED_QUESTIONS) if found is None else (found.hits, found.trials)
         waits = [
-            time_to_detect(evidence, hits=hits, trials=trials, share=share, per_round=settings.questions_per_round)
+            time_to_detect(
+                self.tests[rules.EDITED, name],
+                hits=hits,
+                trials=trials,
+                share=share,
+                per_round=settings.questions_per_round,
+            )
             for share in SHARES
             if scored
         ]
@@ -134,21 +141,22 @@ class Surveyor:
             waits=tuple(waits),
         )
 
-    def _corrections(self, name: str, role: ChannelRole, probes: Sequence[Probe], evidence: ValueEvidence) -> Situation:
+    def _corrections(self, name: str, role: ChannelRole, probes: Sequence[Probe]) -> Situation:
         subject = rules.correction_subject(name, role)
-        found = [self._enrolled(rules.correction_rule(probe.family), subject) for probe in probes]
+        streams = [(rules.correction_rule(probe.family), subject) for probe in probes]
+        found = [self._enrolled(*stream) for stream in streams]
         waits = [
             max(
                 (
                     time_to_detect(
-                        evidence,
+                        self.tests[stream],
                         hits=0 if it is None else it.hits,
                         trials=ENROLLED_CORRECTIONS if it is None else it.trials,
                         share=share,
                         per_round=1,
                         re_asks=0,
                     )
-                    for it in found
+                    for stream, it in zip(streams, found, strict=True)
                 ),
                 key=lambda wait: MOST_OBSERVATIONS if wait.half_of_runs is None else wait.half_of_runs,
             )
@@ -213,7 +221,7 @@ def _size(messages: Sequence[Message]) -> float:
 
 
 def _spent(settings: TargetSettings[KindSection], role: ChannelRole, requests: float, tokens: float) -> Spending:
-    local = role is ChannelRole.DIRECT and settings.direct is not None and settings.direct.scores
+    local = role is ChannelRole.DIRECT and settings.direct is not None and settings.direct.local
     return Spending(channel=role, local=local, requests=requests, tokens=tokens)
 
 

@@ -1,27 +1,26 @@
-"""The daemon: schedules, signals, liveness. The only module that knows APScheduler."""
+"""The daemon: schedules, signals, liveness."""
 
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.jobstores.base import JobLookupError
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from watchdog import own_faults
+from watchdog.asking import counter_path
 from watchdog.clockwatch import ClockWatch
 from watchdog.config.load import Loaded
+from watchdog.counter import Counter
+from watchdog.domain.actors import Actor
 from watchdog.domain.decisions import Alive, Reloaded
-from watchdog.errors import WatchdogError
+from watchdog.errands import run_errand
+from watchdog.errors import LedgerError, WatchdogError
 from watchdog.hatch import Hatch
+from watchdog.keeping import Keeping
 from watchdog.logs import Logs
 from watchdog.ports import Clock
 from watchdog.post import Post
@@ -29,12 +28,10 @@ from watchdog.rota import Rota
 from watchdog.seedbook import SeedBook
 from watchdog.status import status_path, write_snapshot
 from watchdog.supervision import Beat, Supervisor
+from watchdog.timers import ApTimers
 from watchdog.vitals import Vitals
-from watchdog.watch import PULSE, Watch
+from watchdog.watch import Watch
 from watchdog.wiring import DISTRIBUTION, App, now, read_config, rebuild
-
-WORKERS = 32
-"""Rounds that run at once; more wait for their turn, and are seen to be late."""
 
 _TICK_S = 1.0
 _SNAPSHOT_S = 3.0
@@ -57,51 +54,6 @@ class Told:
 
     order: Order
     by: str
-
-
-class ApTimers:
-    """Timers on APScheduler 3. Satisfies `watch.Timers`.
-
-    It works from the wall clock and sleeps until the next instant, so whoever uses it must arm anew when the clock is
-    moved (`watch.ClockWatch`). Each instant is a job of its own, run once, however late.
-    """
-
-    def __init__(self, workers: int = WORKERS) -> None:
-        self.workers = workers
-        self._fire: Callable[[str, datetime], None] = lambda *_: None
-        self._scheduler: Any = BackgroundScheduler(
-            timezone=UTC,
-            # The pulse has a thread of its own: rounds that take all the others must not look like a dead scheduler.
-            executors={"default": ThreadPoolExecutor(workers), "pulse": ThreadPoolExecutor(1)},
-            # By default a job that comes a second late is dropped, and nobody is told.
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
-        )
-
-    def start(self, fire: Callable[[str, datetime], None], refused: Callable[[str], None]) -> None:
-        """Begin; `refused` hears of a name whose last call had not ended when the next one was due."""
-        self._fire = fire
-        self._scheduler.add_listener(lambda event: refused(event.job_id), EVENT_JOB_MAX_INSTANCES)
-        self._scheduler.start()
-
-    def arm(self, name: str, at: datetime) -> None:
-        """Call back with this name and instant once the clock has reached it."""
-        executor = "pulse" if name == PULSE else "default"
-        self._scheduler.add_job(
-            self._fire, "date", run_date=at, args=(name, at), id=name, replace_existing=True, executor=executor
-        )
-
-    def disarm(self, name: str) -> None:
-        """Forget the name."""
-        try:
-            self._scheduler.remove_job(name)
-        except JobLookupError:
-            return
-
-    def stop(self) -> None:
-        """Call nobody back any more; calls that run are not waited for."""
-        # First the jobs: one that comes due while APScheduler shuts down is looked for in vain, in its own thread.
-        self._scheduler.remove_all_jobs()
-        self._scheduler.shutdown(wait=False)
 
 
 class Daemon:
@@ -131,6 +83,7 @@ class Daemon:
         self._snapshot_beat, self._alive_beat = Beat("", _SNAPSHOT_S, monotonic), Beat("", _ALIVE_S, monotonic)
         self._post = Post(app.courier, log=self._log, now=clock, beat=post_beat)
         self._hatch = Hatch(app.desk, self._post.wake, self._log)
+        self._counter = Counter(counter_path(self._ledger_path), self._do, self._log)
         seeds = self._ledger_path.with_name(self._ledger_path.name + ".seeds")
         self._seeds = SeedBook(seeds, self._hatch, clock)
         self._rota = Rota(self._seeds.seed, self._seeds.known, clock, monotonic)
@@ -144,6 +97,9 @@ class Daemon:
             now=clock,
             clock=ClockWatch(clock, monotonic),
             pulse=pulse,
+        )
+        self._keeping = Keeping(
+            app.ledger, self._hatch, log=self._log, now=clock, monotonic=monotonic, stop_rounds=self._watch.stop
         )
         self._reloading: threading.Thread | None = None
         self._writing = threading.Lock()
@@ -172,6 +128,9 @@ class Daemon:
                 self._reloading = threading.Thread(target=self._reload, name="reload", daemon=True)
                 self._reloading.start()
             self._tick()
+            if self._keeping.over:
+                self._why = "the file of the ledger failed"
+                break
         self._stop()
 
     def _wait(self) -> Told | None:
@@ -184,6 +143,7 @@ class Daemon:
         self._timers.start(self._watch.fire, self._refused)
         self._post.start()
         self._take_up(self._app)
+        self._counter.open()
         self._settle()
         self._hatch.note([], [], [own_faults.reload_taken_up(self._now())])
         self._write_snapshot()
@@ -202,6 +162,7 @@ class Daemon:
         if moved_s:
             self._post.clock_moved(moved_s)
         self._settle()
+        self._keeping.look()
         if self._alive_beat.stuck:
             self._alive_beat.tick()
             it = self._rota.totals()
@@ -218,6 +179,16 @@ class Daemon:
         except WatchdogError as exc:
             self._log.error("ledger.failed", problem=exc.problem)
 
+    def _do(self, errand: str, what: object, actor: Actor) -> object:
+        result = self._hatch.let(lambda: run_errand(errand, what, actor, desk=self._app.desk, now=self._now))
+        state = self._app.ledger.state
+        if state.held:
+            raise LedgerError(
+                f"the ledger cannot be written now ({state.problem}): what you did is held in memory",
+                hint="it is written as soon as that is over: look at `incidents show` then, before you do it again",
+            )
+        return result
+
     def _refused(self, name: str) -> None:
         self._log.warning("timer.refused", target=name)  # the next look arms it again
 
@@ -225,7 +196,7 @@ class Daemon:
         self._supervisor.reloading()
         try:
             app = self._build_again(self._app, self._read(self._config))
-            self._hatch.note([Reloaded(at=self._now(), config_digest=app.loaded.digest)])
+            self._hatch.note([Reloaded(at=self._now(), config_digest=app.loaded.digest), *app.allotted])
             self._take_up(app)
         except WatchdogError as exc:
             self._refuse(exc.problem)
@@ -247,6 +218,7 @@ class Daemon:
     def _stop(self) -> None:
         self._supervisor.stopping(f"stopping: {self._why}")
         self._log.info("daemon.stopping", why=self._why)
+        self._counter.close()
         self._watch.stop()
         self._timers.stop()
         deadline = self._monotonic() + _DRAIN_S
@@ -271,6 +243,7 @@ class Daemon:
             clock_jumps=self._watch.clock_jumps,
             notices_delivered=self._post.delivered,
             logs_dropped=self._logs.sink.dropped,
+            ledger=self._app.ledger.state,
         )
         try:
             with self._writing:

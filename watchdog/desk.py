@@ -29,13 +29,16 @@ class Desk:
             for decision in decisions:
                 transaction.append(decision)
             for finding in findings:
-                self._record(transaction, absorb(transaction.open_incident(finding.fingerprint), finding))
+                # One that was reported before, as when a caller tries again, must neither count nor page twice.
+                if not transaction.knows_finding(finding.id):
+                    self.record(transaction, absorb(transaction.open_incident(finding.fingerprint), finding))
             for recovery in recoveries:
                 current = transaction.open_incident(recovery.fingerprint)
                 if current is not None:
-                    self._record(transaction, recover(current, recovery))
+                    self.record(transaction, recover(current, recovery))
 
-    def _record(self, transaction: LedgerTransaction, event: IncidentEvent) -> None:
+    def record(self, transaction: LedgerTransaction, event: IncidentEvent) -> None:
+        """Write an event, and the notices it causes."""
         transaction.append(IncidentChanged(at=event.at, event=event))
         if not event.pages:
             return

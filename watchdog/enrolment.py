@@ -12,8 +12,9 @@ from watchdog.domain.exchanges import Reason
 from watchdog.domain.verdicts import Grade
 from watchdog.errors import ChannelError, ConfigError
 from watchdog.lookout import Lookout
-from watchdog.measuring import Measuring, Plan, Target, cases_of, tally
+from watchdog.measuring import Measuring, Plan, cases_of, tally
 from watchdog.ports import Clock, Comparator, FindingSink, Questions
+from watchdog.targets import Target
 
 _MOST_UNMEASURED = 0.2
 """Share of unmeasured exchanges above which an enrolment is not worth keeping."""

@@ -6,6 +6,10 @@ WatchdogError            says what, where and what to do
 ├── ChannelError         a channel gave no reply that could be judged; carries a named reason
 ├── ScoringError         the direct model could not score a reply; carries a named reason
 ├── LedgerError          the ledger cannot be opened, read or written
+│   ├── LedgerStalledError   it takes nothing now, and may be tried again: locked, read-only, …
+│   │   └── LedgerFullError      … or there is no space
+│   ├── LedgerHeldError      another process is its writer
+│   └── LedgerBrokenError    an I/O or fsync error, or a damaged file: this process never writes it again
 └── NotifyError          a notifier could not hand a notice over; says whether to try again
 """
 
@@ -34,6 +38,22 @@ class InstallationError(WatchdogError):
 
 class LedgerError(WatchdogError):
     """The ledger cannot be opened, read or written."""
+
+
+class LedgerStalledError(LedgerError):
+    """The ledger takes nothing now, and nothing is known to be wrong with it: the same may be tried again."""
+
+
+class LedgerFullError(LedgerStalledError):
+    """There is no space for the ledger to grow."""
+
+
+class LedgerHeldError(LedgerError):
+    """Another process is the ledger's writer: the daemon, which takes requests, or a command that will end."""
+
+
+class LedgerBrokenError(LedgerError):
+    """The disk did not do what it was asked, or the file is damaged: this process must not write it again."""
 
 
 class ChannelError(WatchdogError):

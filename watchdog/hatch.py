@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -9,6 +10,8 @@ from watchdog.domain.decisions import Decision
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.errors import WatchdogError
 from watchdog.ports import FindingSink
+
+T = TypeVar("T")
 
 
 class AbandonedError(Exception):
@@ -42,6 +45,15 @@ class Hatch:
             self.desk.report(decisions, findings, recoveries)
         if findings or recoveries:
             self._queued()
+
+    def let(self, work: Callable[[], T]) -> T:
+        """Let something else write that may put a notice in the outbox; raises AbandonedError when shut."""
+        with self._lock:
+            if self._shut:
+                raise AbandonedError
+            result = work()
+        self._queued()
+        return result
 
     def note(
         self,

@@ -1,17 +1,20 @@
 """An incident for a person at a terminal: what, where, how sure, what now; then the evidence side by side."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from watchdog.domain.comparisons import Comparison
+from watchdog.domain.conclusions import Conclusion
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.incidents import EventKind, Incident, IncidentEvent
 from watchdog.domain.text import printable
 
 _MOST_EVIDENCE = 6
+_WORDS = {EventKind.CLOSE_PROPOSED: "closing proposed"}
 
 
 def print_incident(
@@ -29,7 +32,7 @@ def print_incident(
         last = findings[-1]
         facts = {
             "Who": last.attribution,
-            "Since": f"{last.since:%Y-%m-%d %H:%M:%S} UTC",
+            "Since": _when(last.since),
             "How sure": last.how_sure,
             "Promise": last.promise,
             "What now": last.next_step,
@@ -40,6 +43,7 @@ def print_incident(
         for name, fact in facts.items():
             grid.add_row(name, Text(printable(fact)))
         console.print(grid)
+    _print_people(console, incident)
     for it in evidence[:_MOST_EVIDENCE]:
         console.print()
         _print_evidence(console, it)
@@ -48,8 +52,60 @@ def print_incident(
     console.print()
     for event in events:
         if event.kind is not EventKind.REPEATED:
-            by = "" if event.recovery is None else f" by {event.recovery.by}"
-            console.print(f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.kind}{by}", markup=False)
+            note = f": {printable(event.note)}" if event.note else ""
+            console.print(f"{_when(event.at)}  {_WORDS.get(event.kind, event.kind)}{_by(event)}{note}", markup=False)
+
+
+def _print_people(console: Console, incident: Incident) -> None:
+    """Print what people made of it, and what is still missing."""
+    short = incident.id[:8]
+    if incident.acknowledged_by is not None and incident.acknowledged_at is not None:
+        who = printable(str(incident.acknowledged_by))
+        console.print(f"\nAcknowledged by {who}, {_when(incident.acknowledged_at)}", markup=False)
+    if incident.proposal is not None:
+        console.print("\nClosing proposed, but a critical incident is closed by two people:", style="bold")
+        _print_conclusion(console, incident.proposal)
+        console.print(
+            f"Somebody else has to approve it: corrigibility-watchdog incidents approve {short}", markup=False
+        )
+    elif incident.voided_at is not None and incident.conclusion is None:
+        voided = f"\nA finding of {_when(incident.voided_at)} came after the closing was proposed, and voided it."
+        console.print(voided, markup=False)
+    if incident.conclusion is not None:
+        console.print("\nConclusion", style="bold")
+        _print_conclusion(console, incident.conclusion)
+
+
+def _print_conclusion(console: Console, it: Conclusion) -> None:
+    rows = {
+        "Disposition": it.disposition.replace("_", " "),
+        "Root cause": it.root_cause,
+        "Done": it.corrective_action,
+        "Affected": it.affected,
+        "From": it.affected_from and _when(it.affected_from),
+        "To": it.affected_to and _when(it.affected_to),
+        "Known at": it.known_at and _when(it.known_at),
+        "References": ", ".join(it.references),
+        "By": f"{it.by}, {_when(it.concluded_at)}",
+        "Approved by": str(it.approved_by or ""),
+    }
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    for name, row in rows.items():
+        if row:
+            grid.add_row(name, Text("\n".join(printable(line) for line in row.splitlines())))
+    console.print(grid)
+
+
+def _by(event: IncidentEvent) -> str:
+    if event.recovery is not None:
+        return f" by {event.recovery.by}"
+    return "" if event.actor is None else f" by {printable(str(event.actor))}"
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _print_evidence(console: Console, it: Compared | Judged) -> None:
@@ -63,6 +119,8 @@ def _print_evidence(console: Console, it: Compared | Judged) -> None:
         return
     console.print(Text(f"Question {it.question}: {printable(it.prompt)}", style="bold"))
     console.print(Text("Delivered  ").append(_marked(it.delivered_reply, comparison)))
+    if comparison.windowed:
+        console.print(Text("The conversation is longer than the direct model's context: scored through windows."))
     direct = "not asked" if it.direct_reply is None else printable(it.direct_reply, 800)
     console.print(Text(f"Direct     {direct}"))
     table = Table("delivered", "the direct model says", "or", "gap", box=None, padding=(0, 3, 0, 0))

@@ -8,8 +8,9 @@ from typing import Literal
 from watchdog import blind_findings, blindness, budget
 from watchdog.blindness import Seen
 from watchdog.domain.decisions import Compared, Judged, RoundSkipped
-from watchdog.measuring import Plan, Target, most_tokens
+from watchdog.measuring import Plan, most_tokens
 from watchdog.ports import Ledger
+from watchdog.targets import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

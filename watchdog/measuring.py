@@ -4,48 +4,23 @@ import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from queue import SimpleQueue
 from threading import Event
 
 from watchdog import budget
-from watchdog.domain.comparisons import Comparison
+from watchdog.domain.comparisons import Examined, SideCheck
 from watchdog.domain.decisions import Compared, Judged, RoundDone
+from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
+from watchdog.domain.exhibits import Code
 from watchdog.domain.verdicts import Case, Grade, Question, Verdict
 from watchdog.errors import ChannelError, ScoringError
-from watchdog.ports import Channel, Clock, Comparator, Evidence, Probe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """One deployed model, with the ways to reach it and what is sent to it."""
-
-    name: str
-    delivered: Channel
-    direct: Channel | None
-    comparator: Comparator | None
-    """None when nothing can score: then replies are only graded, not compared."""
-    evidence: Evidence
-    """Weighs this target's streams, at their share of its false alarms."""
-    probes: tuple[Probe, ...]
-    questions_per_round: int
-    reply_tokens: int
-    """Upper limit of a reply to a question, in tokens."""
-    as_delivered: Callable[[str], str] = str
-    """Does to a text of our own what the delivered channel is allowed to do, before the two stand side by side."""
-    hosts: Mapping[ChannelRole, str] = field(default_factory=dict)
-    """What has to be reached for each channel that needs the network, and costs tokens."""
-    budget: int | None = None
-    """The most tokens a day; None when nothing limits them."""
-    failure_threshold: int = 3
-    """Rounds in a row that could not measure, after which people are told."""
-
-    @property
-    def channels(self) -> tuple[Channel, ...]:
-        """The channels that can be asked."""
-        return (self.delivered,) if self.direct is None else (self.direct, self.delivered)
+from watchdog.exhibiting import comparison_exhibit, verdict_exhibit
+from watchdog.ports import Channel, Clock, Comparator, Probe
+from watchdog.provenance import running_code
+from watchdog.targets import Side, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +32,7 @@ class Plan:
     questions: tuple[Question, ...]
     cases: tuple[tuple[Probe, Case], ...]
     ask_direct: bool
-    """Whether questions go to the direct channel too, for the side-by-side view; the test itself only scores."""
+    """Whether questions go to our own channels too: for the controls, and the view side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,21 +59,43 @@ class Measuring:
     """Called after every exchange, for a progress display."""
     apart_s: float = 0.0
     """The longest that one channel waits after the other began, so that the two legs of a question lie apart."""
+    code: Code = field(default_factory=running_code)
+    """What every exhibit names as the code that it was made with."""
 
-    def measure(self, target: Target, plan: Plan, *, tau: float) -> Measured:
-        """Ask everything in the plan and judge the answers; failures become named reasons, never replies."""
+    def measure(
+        self,
+        target: Target,
+        plan: Plan,
+        *,
+        tau: float,
+        baseline: Baseline | None = None,
+        reference_tau: float = 0.0,
+    ) -> Measured:
+        """Ask everything in the plan and judge the answers; failures become named reasons, never replies.
+
+        `baseline` is what the comparisons will be held against, if there is one already; `reference_tau` is the
+        threshold under the reference, where that one is not the yardstick.
+        """
         requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
-        jobs = {it.role: _queue(it.role, plan, requests) for it in target.channels}
+        jobs = {it.role: _queue(target, it.role, plan, requests) for it in target.channels}
         asked = {(role, key): request for role, queue in jobs.items() for key, request in queue}
         answers: dict[_Leg, Answer] = {}
-        comparisons: dict[str, Comparison | Reason] = {}
+        examined: dict[str, Examined | Reason] = {}
+        sides: dict[str, list[SideCheck]] = {key: [] for key in requests}
         for leg, answer in self._ask_all(target.channels, jobs, head_starts(target.channels, plan.seed)):
             answers[leg] = answer
             role, key = leg
+            # Scored while the channels go on answering: it is the direct model's idle time that is used.
             if role is ChannelRole.DELIVERED and key in requests:
-                # Scored while the channels go on answering: it is the direct model's idle time that is used.
-                comparisons[key] = _compare(target, requests[key], answer, tau)
-        compared = [self._compared(target, plan, it, comparisons[it.id], answers) for it in plan.questions]
+                examined[key] = _compare(target.comparator, requests[key], answer, tau)
+            elif key in requests:
+                of_role = (it for it in target.sides if it.of is role)
+                limits = ((it, tau if it.under is target.yardstick else reference_tau) for it in of_role)
+                sides[key] += [_side_check(target, it, requests[key], answer, limit) for it, limit in limits]
+        compared = [
+            self._compared(target, plan, it, examined[it.id], answers, baseline, tuple(sides[it.id]))
+            for it in plan.questions
+        ]
         judged = [
             self._judge(target, plan, probe, case, answers[channel.role, _key(case)], channel.role)
             for probe, case in plan.cases
@@ -150,8 +147,10 @@ class Measuring:
         target: Target,
         plan: Plan,
         question: Question,
-        outcome: Comparison | Reason,
+        outcome: Examined | Reason,
         answers: Mapping[_Leg, Answer],
+        baseline: Baseline | None,
+        sides: tuple[SideCheck, ...],
     ) -> Compared:
         delivered = answers[ChannelRole.DELIVERED, question.id]
         direct = answers.get((ChannelRole.DIRECT, question.id))
@@ -166,8 +165,12 @@ class Measuring:
             direct_reply=target.as_delivered(direct.reply) if isinstance(direct, Exchange) else None,
             delivered_reply=delivered.reply if isinstance(delivered, Exchange) else "",
             model=delivered.model if isinstance(delivered, Exchange) else "",
-            comparison=outcome if isinstance(outcome, Comparison) else None,
+            comparison=None if isinstance(outcome, Reason) else outcome.comparison,
             reason=outcome if isinstance(outcome, Reason) else None,
+            exhibit=None
+            if isinstance(outcome, Reason) or isinstance(delivered, ChannelError)
+            else comparison_exhibit(outcome, delivered, baseline=baseline, code=self.code),
+            sides=sides,
         )
 
     def _judge(self, target: Target, plan: Plan, probe: Probe, case: Case, answer: Answer, role: ChannelRole) -> Judged:
@@ -187,6 +190,7 @@ class Measuring:
             model="" if isinstance(answer, ChannelError) else answer.model,
             reply="" if isinstance(answer, ChannelError) else answer.reply,
             verdict=verdict,
+            exhibit=None if isinstance(answer, ChannelError) else verdict_exhibit(case, answer, code=self.code),
         )
 
 
@@ -225,26 +229,38 @@ def tally(
 def most_tokens(target: Target, plan: Plan) -> int:
     """Return what a plan can cost at most, on the channels that cost tokens."""
     requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
-    return sum(budget.most(request for _, request in _queue(role, plan, requests)) for role in target.hosts)
+    return sum(budget.most(request for _, request in _queue(target, role, plan, requests)) for role in target.hosts)
 
 
-def _compare(target: Target, request: Request, delivered: Answer, tau: float) -> Comparison | Reason:
-    """Return the comparison of a delivered reply, or why there is none."""
-    if isinstance(delivered, ChannelError):
-        return delivered.reason
-    if target.comparator is None:
+def _compare(comparator: Comparator | None, request: Request, answer: Answer, tau: float) -> Examined | Reason:
+    """Return the comparison of a reply, or why there is none."""
+    if isinstance(answer, ChannelError):
+        return answer.reason
+    if comparator is None:
         return Reason.UNSCORABLE
-    if delivered.incomparable is not None:
-        return delivered.incomparable
+    if answer.incomparable is not None:
+        return answer.incomparable
     try:
-        return target.comparator.compare(request, delivered, tau=tau)
+        return comparator.compare(request, answer, tau=tau)
     except ScoringError as exc:
         return exc.reason
 
 
-def _queue(role: ChannelRole, plan: Plan, requests: dict[str, Request]) -> list[tuple[str, Request]]:
+def _side_check(target: Target, side: Side, request: Request, answer: Answer, tau: float) -> SideCheck:
+    """Compare a reply of our own as if it had been delivered: through the same pipe, by the same comparator."""
+    shown = answer if isinstance(answer, ChannelError) else replace(answer, reply=target.as_delivered(answer.reply))
+    outcome = _compare(side.comparator, request, shown, tau)
+    if isinstance(outcome, Reason):
+        return SideCheck(of=side.of, under=side.under, comparison=None, reason=outcome)
+    return SideCheck(of=side.of, under=side.under, comparison=outcome.comparison, reason=None)
+
+
+def _queue(
+    target: Target, role: ChannelRole, plan: Plan, requests: dict[str, Request]
+) -> list[tuple[str, Request]]:
     """Return what one channel is asked, in its own order: so the two legs of a question do not meet."""
-    queue = list(requests.items()) if role is ChannelRole.DELIVERED or plan.ask_direct else []
+    asked = role is ChannelRole.DELIVERED or (plan.ask_direct and role in target.questioned)
+    queue = list(requests.items()) if asked else []
     queue += [(_key(case), case.request) for _, case in plan.cases]
     random.Random(f"{plan.seed}/{role}").shuffle(queue)  # noqa: S311 - to be reproduced from the recorded seed
     return queue

@@ -5,16 +5,17 @@ Implementations satisfy a protocol without inheriting from it. Properties are re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from watchdog.domain.comparisons import Comparison
-from watchdog.domain.decisions import Compared, Decision, Judged
+from watchdog.domain.comparisons import Examined
+from watchdog.domain.decisions import Compared, Decision, IncidentChanged, Judged, SharesAllotted
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Request
+from watchdog.domain.exhibits import Exhibit
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.notices import Due, Notice
@@ -61,7 +62,11 @@ class TokenScores:
     top_logprob: NDArray[np.float64]
     """Shape (n + 1, k): their log probabilities."""
     end_logprob: NDArray[np.float64]
-    """Shape (n + 1,): of the end of the turn at each position."""
+    """Shape (n + 1,): of the end of the turn at each position. Where an engine lists only its likeliest tokens, this
+    is the most that it can be: never less than it is, so that no honest reply seems to have ended too early."""
+    windowed_from: int | None = None
+    """The first position that was scored without the beginning of the conversation, because all of it is longer than
+    the model's context; each such position still had at least half a context before it. None when none was."""
 
 
 class Scorer(Protocol):
@@ -87,8 +92,18 @@ class Scorer(Protocol):
     def score(self, messages: Sequence[Message], replies: Sequence[tuple[int, ...]]) -> list[TokenScores]:
         """Score each reply (token ids, possibly none) as the assistant's next turn after the messages.
 
-        Raises ScoringError when the model's context is too short or its scores are not finite.
+        Raises ScoringError when it is too long to be scored, or the scores are not finite.
         """
+        ...
+
+
+@runtime_checkable
+class NamesTokenizer(Protocol):
+    """A scorer that can tell its tokenizer from its weights."""
+
+    @property
+    def tokenizer_digest(self) -> str:
+        """Names the tokenizer and the chat template, whatever the weights are."""
         ...
 
 
@@ -134,8 +149,8 @@ class Comparator(Protocol):
         """Return the threshold for a channel whose replies showed these gaps when all was taken to be well."""
         ...
 
-    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Comparison:
-        """Return the comparison.
+    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
+        """Return the comparison, and what it was made from.
 
         Raises ScoringError when the reply could not be scored.
         """
@@ -151,6 +166,14 @@ class Evidence(Protocol):
 
     def promise(self, stream: Stream, baseline: Baseline) -> str:
         """Say in one sentence how often an alarm of this stream would be false, and what that rests on."""
+        ...
+
+
+class Observe(Protocol):
+    """The part of weighing that no setting has a say in: what the evidence is, and not when it is enough."""
+
+    def __call__(self, stream: Stream, baseline: Baseline, *, hit: bool, at: datetime) -> Stream:
+        """Take one observation into the evidence of a stream."""
         ...
 
 
@@ -178,6 +201,17 @@ class LedgerTransaction(Protocol):
         """Return the open incident of a fingerprint, if there is one."""
         ...
 
+    def incident(self, id_prefix: str) -> Incident:
+        """Return one incident by its id or an unambiguous beginning of it.
+
+        Raises LedgerError when there is none, or more than one.
+        """
+        ...
+
+    def knows_finding(self, id_: str) -> bool:
+        """Tell whether the finding of this id was taken in before; then it changes nothing any more."""
+        ...
+
 
 class Ledger(Protocol):
     """The record. One writer; a decision that is not in it did not happen."""
@@ -192,6 +226,10 @@ class Ledger(Protocol):
 
     def stream(self, rule: str, subject: str) -> Stream:
         """Return the evidence of a stream; a fresh one when nothing was weighed yet."""
+        ...
+
+    def shares(self) -> SharesAllotted | None:
+        """Return the newest allotment of shares; None before the first."""
         ...
 
     def sight(self, rule: str, subject: str) -> Sight:
@@ -219,6 +257,43 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerState:
+    """How it stands with the file under a ledger."""
+
+    engine: str
+    """What writes it, and how."""
+    reserve: int
+    """Bytes beside it that are given up when its disk is full."""
+    held: int
+    """Decisions that are in memory only, because the file could not be written."""
+    dropped: int
+    """Decisions that were made since, and are lost to the record."""
+    problem: str
+    """What is wrong; empty when nothing is."""
+    hint: str
+    """What to do about it."""
+    since: datetime | None
+    """Since when; None when nothing is wrong."""
+    full: bool
+    """Whether space is what is missing."""
+    broken: bool
+    """Whether this process will never write the file again."""
+
+
+class HoldingLedger(Ledger, Protocol):
+    """A ledger whose transactions end well although its file cannot be written: it holds what they decided."""
+
+    @property
+    def state(self) -> LedgerState:
+        """How it stands."""
+        ...
+
+    def flush(self) -> None:
+        """Try to write what is held, and look whether there is still space. Never raises."""
+        ...
+
+
 class IncidentReader(Protocol):
     """Read-only questions that people ask of the record."""
 
@@ -239,6 +314,30 @@ class IncidentReader(Protocol):
 
     def evidence(self, ids: Sequence[str]) -> list[Compared | Judged]:
         """Return the comparisons and verdicts with these ids, in the order given."""
+        ...
+
+
+class Record(Protocol):
+    """What recomputing a decision reads of the record; nothing else is needed for it."""
+
+    def found(self, id_prefix: str) -> tuple[int, Compared | Judged | IncidentChanged]:
+        """Return the comparison, the verdict, or the newest step of the incident of this id, and its leaf.
+
+        Raises LedgerError when nothing, or more than one thing, has an id that begins like this.
+        """
+        ...
+
+    def exhibit(self, exhibit: Exhibit) -> bytes | None:
+        """Return the body of an exhibit as it is stored, unchecked; None when it is not there."""
+        ...
+
+    def history(
+        self, kinds: Collection[str], *, naming: Collection[str], until: int
+    ) -> Iterator[tuple[int, Decision]]:
+        """Yield decisions of these kinds before a leaf, oldest first, with their leaves.
+
+        Those in which none of the names stands as a value are left out; a name may stand where it was not meant to.
+        """
         ...
 
 

@@ -10,9 +10,11 @@ from watchdog.domain.decisions import Compared, Decision, Judged, RoundDone, Rou
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.errors import ConfigError
+from watchdog.lines import Line, lines_of
 from watchdog.lookout import Lookout
-from watchdog.measuring import Measured, Measuring, Plan, Target, cases_of, tally
+from watchdog.measuring import Measured, Measuring, Plan, cases_of, tally
 from watchdog.ports import Clock, FindingSink, Ledger, Questions
+from watchdog.targets import Target
 
 CLEAN_ROUNDS = 3
 """Rounds in a row without a hit after which an alarm counts as recovered."""
@@ -71,15 +73,16 @@ class Rounds:
         baseline = self._edit_baseline(target)
         plan = self._plan(target, baseline)
         outcome = self._measure(target, plan, baseline, self.lookout.spent(target, started_at))
-        weighed = [self._weigh_edits(target, outcome), *self._weigh_corrections(target, outcome)]
+        lines = lines_of(target.name, [*outcome.compared, *outcome.judged])
+        weighed = [it for line in lines if (it := self._weigh(target, line)) is not None]
         done = tally(target, plan, outcome.measured, started_at=started_at, at=self.now())
         report = RoundReport(
             done=done,
             compared=tuple(outcome.compared),
             judged=tuple(outcome.judged),
-            streams=tuple(it.stream for it in weighed if it is not None),
-            findings=tuple(it.finding for it in weighed if it is not None and it.finding is not None),
-            recoveries=tuple(it.recovery for it in weighed if it is not None and it.recovery is not None),
+            streams=tuple(it.stream for it in weighed),
+            findings=tuple(it.finding for it in weighed if it.finding is not None),
+            recoveries=tuple(it.recovery for it in weighed if it.recovery is not None),
             skipped=outcome.skipped,
         )
         decisions: list[Decision] = [*report.compared, *report.judged]
@@ -120,7 +123,7 @@ class Rounds:
         if outcome.skipped is not None:
             return outcome
         tau = 0.0 if baseline is None or baseline.tau is None else baseline.tau
-        outcome.take(self.measuring.measure(target, plan, tau=tau))
+        outcome.take(self.measuring.measure(target, plan, tau=tau, baseline=baseline))
         stream = self.ledger.stream(rules.EDITED, target.name)
         if baseline is not None and not stream.alarmed:
             self._re_ask(target, plan, stream, baseline, outcome)
@@ -141,43 +144,23 @@ class Rounds:
             outcome.skipped = self.lookout.refuse(target, fresh, "re_ask", spent=spent, at=self.now())
             if outcome.skipped is not None:
                 break
-            measured = self.measuring.measure(target, fresh, tau=baseline.tau or 0.0)
+            measured = self.measuring.measure(target, fresh, tau=baseline.tau or 0.0, baseline=baseline)
             outcome.take(measured)
             batch = measured.compared
 
-    def _weigh_edits(self, target: Target, outcome: "_Outcome") -> "_Weighed | None":
-        measured = [it for it in outcome.compared if it.comparison is not None]
-        if outcome.baseline is None or not measured:
+    def _weigh(self, target: Target, line: Line) -> "_Weighed | None":
+        """Take a line into its stream; None when the stream was never enrolled."""
+        baseline = self.ledger.baseline(line.rule, line.subject)
+        if baseline is None:
             return None
-        before = self.ledger.stream(rules.EDITED, target.name)
+        before = self.ledger.stream(line.rule, line.subject)
         stream = before
-        for it in measured:
-            stream = _weigh(target, stream, outcome.baseline, it)
-        hit = any(_flagged(it) for it in measured)
+        for it in line.observations:
+            stream = target.evidence.weigh(stream, baseline, hit=it.hit, at=it.at)
         finding = None
-        if stream.alarmed and hit:
-            promise = target.evidence.promise(stream, outcome.baseline)
-            finding = rules.edited_finding(target.name, stream, measured, promise=promise, at=self.now())
-        return self._settle(before, stream, hit, finding)
-
-    def _weigh_corrections(self, target: Target, outcome: "_Outcome") -> list["_Weighed"]:
-        weighed = []
-        for (family, channel), graded in rules.corrections(outcome.judged).items():
-            rule, subject = rules.correction_rule(family), rules.correction_subject(target.name, channel)
-            baseline = self.ledger.baseline(rule, subject)
-            if baseline is None:
-                continue
-            before = self.ledger.stream(rule, subject)
-            stream = before
-            for it, resisted in graded:
-                stream = target.evidence.weigh(stream, baseline, hit=resisted, at=it.at)
-            resisting = [it for it, resisted in graded if resisted]
-            finding = None
-            if stream.alarmed and resisting:
-                promise = target.evidence.promise(stream, baseline)
-                finding = rules.correction_finding(family, stream, resisting, promise=promise, at=self.now())
-            weighed.append(self._settle(before, stream, bool(resisting), finding))
-        return weighed
+        if stream.alarmed and line.hit:
+            finding = line.conclude(stream, target.evidence.promise(stream, baseline), self.now())
+        return self._settle(before, stream, line.hit, finding)
 
     def _settle(self, before: Stream, stream: Stream, hit: bool, finding: Finding | None) -> "_Weighed":
         """Count clean rounds after an alarm; enough of them are a recovery and arm the stream again."""

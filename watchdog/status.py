@@ -3,6 +3,7 @@
 It names no instant that lies ahead: when a round will begin is nobody's business, not even in a file of our own.
 """
 
+import errno
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from watchdog.errors import LedgerError
+from watchdog.ports import LedgerState
 
 LATE_S = 5.0
 """Seconds past its time after which a round that has not begun is called late."""
@@ -72,6 +74,7 @@ class Snapshot:
     logs_dropped: int
     late_p99_s: float
     """How late the latest 1,000 rounds began, at the 99th percentile."""
+    ledger: LedgerState
     loops: tuple[LoopStatus, ...]
     targets: tuple[TargetStatus, ...]
 
@@ -85,14 +88,25 @@ def status_path(ledger: Path) -> Path:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Replace the snapshot; a reader sees the old one or the new one, never half of one.
+    """Replace the snapshot; a reader sees the old one or the new one, never half of one unless the disk is full.
 
     Raises OSError when the disk does not take it.
     """
+    text = _SNAPSHOTS.dump_json(snapshot)
     beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_SNAPSHOTS.dump_json(snapshot))
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC or not path.exists():
+            raise
+        # On a full disk the old one's space is all there is, and `status` is wanted then more than ever.
+        beside.unlink(missing_ok=True)
+        with path.open("r+b") as file:
+            file.write(text)
+            file.truncate()
+        return
     beside.replace(path)
 
 

@@ -11,7 +11,7 @@ from watchdog.domain.evidence import Baseline, Stream
 from watchdog.ports import Evidence
 
 CLEAN_BEFORE = 1_000
-"""Clean observations before the trouble begins: evidence that has waited long is slower to rise."""
+"""Clean observations before the trouble begins. With fewer, what touches few replies takes longer to be found."""
 MOST_OBSERVATIONS = 10_000
 """What has not been detected after so many observations is said not to be."""
 RE_ASKS = 2

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from watchdog.ports import Clock
+from watchdog.ports import Clock, LedgerState
 from watchdog.rota import Rota
 from watchdog.status import LoopStatus, Snapshot
 from watchdog.supervision import Beat
@@ -47,6 +47,7 @@ class Vitals:
         clock_jumps: int,
         notices_delivered: int,
         logs_dropped: int,
+        ledger: LedgerState,
     ) -> Snapshot:
         """Say it in full."""
         it = self.rota.totals()
@@ -65,6 +66,7 @@ class Vitals:
             clock_jumps=clock_jumps,
             notices_delivered=notices_delivered,
             logs_dropped=logs_dropped,
+            ledger=ledger,
             late_p99_s=self.rota.late_p99_s(),
             loops=self._loops(),
             targets=self.rota.targets(),

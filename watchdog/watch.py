@@ -15,11 +15,11 @@ from watchdog.clockwatch import ClockWatch
 from watchdog.domain.decisions import RoundsMissed
 from watchdog.errors import WatchdogError
 from watchdog.hatch import AbandonedError, Hatch
-from watchdog.measuring import Target
 from watchdog.ports import Clock
 from watchdog.rota import Rota
 from watchdog.rounds import RoundReport, Rounds
 from watchdog.supervision import Beat
+from watchdog.targets import Target
 
 PULSE = "*pulse*"
 """What is armed besides the targets, to see that times still come true; no target can be called this."""

@@ -15,29 +15,37 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from alerts.catalog import NOTIFIERS
+from detectors import sequential
 from detectors.allowed_edits import Tolerant, apply
 from detectors.divergence.gap import GapTest
-from detectors.sequential import RateBet
+from detectors.divergence.scorings import remeasure
+from detectors.sequential import RateTest
 from probes.catalog import CHANNELS, PROBES, Opened
 from probes.questions import load_questions
+from storage import holding
 from storage.reader import open_reader
+from storage.record import open_record
 from storage.signing import open_signed
+from watchdog import provenance
+from watchdog.allotment import PerStream, StreamName, allotted
 from watchdog.config.edits import AllowedEdit
 from watchdog.config.load import Loaded, load
 from watchdog.config.model import KindSection, NotifierSection, Settings, TargetSettings
 from watchdog.coverage import Coverage, Surveyor
 from watchdog.delivery import Courier
 from watchdog.desk import Desk
-from watchdog.domain.decisions import Started, Stopped
+from watchdog.domain.decisions import Decision, SharesAllotted, Started, Stopped
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.enrolment import Enrolling
 from watchdog.errors import ConfigError, InstallationError
 from watchdog.lookout import Lookout
-from watchdog.measuring import Measuring, Target
-from watchdog.ports import Ledger, Probe, Questions, Scorer
+from watchdog.measuring import Measuring
+from watchdog.ports import HoldingLedger, Probe, Questions, Scorer
+from watchdog.recompute import Recomputing
 from watchdog.rounds import Rounds
+from watchdog.targets import Target
 
-DISTRIBUTION = "corrigibility-watchdog"
+DISTRIBUTION = provenance.DISTRIBUTION
 _OURS = ("watchdog", "probes", "detectors", "storage", "alerts")
 
 
@@ -51,9 +59,12 @@ class App:
     """What is closed at the end."""
     targets: tuple[Target, ...]
     desk: Desk
+    ledger: HoldingLedger
     rounds: Rounds
     enrolling: Enrolling
     courier: Courier
+    allotted: tuple[Decision, ...]
+    """What this configuration changes about the shares of false incidents: to be recorded when it is taken up."""
 
     def target(self, name: str | None) -> tuple[Target, ...]:
         """Return the target of that name with its variants, or all of them when none is named.
@@ -91,13 +102,30 @@ def survey(loaded: Loaded) -> tuple[Coverage, ...]:
     settings = loaded.settings
     with ExitStack() as stack:
         reader = stack.enter_context(open_reader(settings.ledger)) if settings.ledger.exists() else None
-        surveyor = Surveyor(questions=load_questions(), baseline=None if reader is None else reader.baseline)
+        tests = _tests(allotted(None if reader is None else reader.shares(), settings, now()))
+        surveyor = Surveyor(
+            questions=load_questions(), baseline=None if reader is None else reader.baseline, tests=tests
+        )
         return tuple(
-            surveyor.survey(
-                name, it, [_probe(family) for family in it.probes], _evidence(it, settings.false_alarm_probability)
-            )
+            surveyor.survey(name, it, [_probe(family) for family in it.probes])
             for it in settings.targets
             for name in it.measured
+        )
+
+
+@contextmanager
+def recomputing(ledger: Path) -> Iterator[Recomputing]:
+    """Open what recomputing needs, which is a ledger file and no configuration.
+
+    Raises LedgerError when there is no ledger, or it cannot be read.
+    """
+    with open_record(ledger) as record:
+        yield Recomputing(
+            record=record,
+            remeasure=remeasure,
+            observe=sequential.observe,
+            probes=PROBES,
+            code=provenance.running_code(),
         )
 
 
@@ -112,13 +140,25 @@ def build(
     require_own_names()
     with ExitStack() as stack:
         settings = loaded.settings
-        ledger = stack.enter_context(
-            open_signed(settings.ledger, now=now, key_file=settings.signing_key_file, origin=settings.origin)
-        )
+        file = open_signed(settings.ledger, now=now, key_file=settings.signing_key_file, origin=settings.origin)
+        ledger = stack.enter_context(holding.HoldingLedger(file, now=now))
         app = _assemble(stack, loaded, ledger, Measuring(now, tick), load_questions(), reuse={})
-        app.desk.report([Started(at=now(), version=version(DISTRIBUTION), config_digest=loaded.digest)])
+        started = Started(at=now(), version=version(DISTRIBUTION), config_digest=loaded.digest)
+        app.desk.report([started, *app.allotted])
         yield app
         app.desk.report([Stopped(at=now(), why=ending())])
+
+
+@contextmanager
+def open_desk(settings: Settings[KindSection, NotifierSection]) -> Iterator[Desk]:
+    """Open the ledger for a command that watches nothing; the notices it causes wait for the daemon, or for `once`.
+
+    Raises LedgerHeldError when another process is the writer, LedgerError when there is no ledger that can be written.
+    """
+    with open_reader(settings.ledger):
+        pass  # who acts on what is in a ledger wants no new one
+    with open_signed(settings.ledger, now=now, key_file=settings.signing_key_file, origin=settings.origin) as ledger:
+        yield Desk(ledger, tuple(it.name for it in settings.alerts))
 
 
 def rebuild(app: App, loaded: Loaded) -> App:
@@ -138,10 +178,13 @@ def rebuild(app: App, loaded: Loaded) -> App:
         for settings in app.loaded.settings.targets
         for target in app.target(settings.name)
         for section in [settings.direct]
-        if section is not None and target.direct is not None and isinstance(target.comparator, GapTest | Tolerant)
+        if section is not None
+        and section.local
+        and target.direct is not None
+        and isinstance(target.comparator, GapTest | Tolerant)
     }
     with ExitStack() as stack:
-        again = _assemble(stack, loaded, app.courier.ledger, app.rounds.measuring, app.rounds.questions, reuse=kept)
+        again = _assemble(stack, loaded, app.ledger, app.rounds.measuring, app.rounds.questions, reuse=kept)
         # Rounds that are running may still use what was open before: all of it is closed at the very end.
         app.opened.push(stack.pop_all())
         return replace(again, opened=app.opened)
@@ -150,7 +193,7 @@ def rebuild(app: App, loaded: Loaded) -> App:
 def _assemble(
     stack: ExitStack,
     loaded: Loaded,
-    ledger: Ledger,
+    ledger: HoldingLedger,
     measuring: Measuring,
     questions: Questions,
     *,
@@ -160,8 +203,10 @@ def _assemble(
     notifiers = {it.name: NOTIFIERS[it.kind].open(it) for it in settings.alerts}
     for notifier in notifiers.values():
         stack.callback(notifier.close)
-    probability = settings.false_alarm_probability
-    targets = tuple(target for it in settings.targets for target in _targets(stack, it, probability, reuse))
+    before = ledger.shares()
+    shares = allotted(before, settings, now())
+    evidence = PerStream(_tests(shares))
+    targets = tuple(target for it in settings.targets for target in _targets(stack, it, evidence, reuse))
     desk = Desk(ledger, tuple(notifiers))
     lookout = Lookout(ledger=ledger, hosts={it.name: frozenset(it.hosts.values()) for it in targets})
     return App(
@@ -169,6 +214,7 @@ def _assemble(
         opened=stack,
         targets=targets,
         desk=desk,
+        ledger=ledger,
         rounds=Rounds(
             questions=questions,
             ledger=ledger,
@@ -187,6 +233,7 @@ def _assemble(
             lookout=lookout,
         ),
         courier=Courier(ledger, notifiers, now),
+        allotted=() if shares is before or not shares.shares else (shares,),
     )
 
 
@@ -217,7 +264,7 @@ def draw_seed() -> int:
 
 
 def _targets(
-    stack: ExitStack, settings: TargetSettings[KindSection], probability: float, reuse: Mapping[str, Opened]
+    stack: ExitStack, settings: TargetSettings[KindSection], evidence: PerStream, reuse: Mapping[str, Opened]
 ) -> Iterator[Target]:
     """Yield one target for each delivered channel; they share the direct channel, and its weights."""
     direct = None
@@ -230,7 +277,7 @@ def _targets(
             delivered=_open(stack, section, ChannelRole.DELIVERED).channel,
             direct=None if direct is None else direct.channel,
             comparator=None if scorer is None else _comparator(scorer, settings.allowed_edits),
-            evidence=_evidence(settings, probability),
+            evidence=evidence,
             probes=tuple(map(_probe, settings.probes)),
             questions_per_round=settings.questions_per_round,
             reply_tokens=settings.reply_tokens,
@@ -243,12 +290,12 @@ def _targets(
 
 
 def _hosts(delivered: KindSection, direct: KindSection | None) -> dict[ChannelRole, str]:
-    """Return what has to be reached for each channel; a kind that scores is in this process, and costs no tokens."""
+    """Return what has to be reached for each channel; one that is in this process costs no tokens."""
     sections = {ChannelRole.DELIVERED: delivered, ChannelRole.DIRECT: direct}
     return {
         role: urlsplit(getattr(it, "base_url", "")).hostname or it.kind
         for role, it in sections.items()
-        if it is not None and not it.scores
+        if it is not None and not it.local
     }
 
 
@@ -258,10 +305,9 @@ def _probe(family: str) -> Probe:
     return PROBES[family]()
 
 
-def _evidence(settings: TargetSettings[KindSection], probability: float) -> RateBet:
-    # One share for each stream of evidence: the comparison, and each probe on each channel, of every variant.
-    channels = 1 if settings.direct is None else 2
-    return RateBet(alpha=probability / (len(settings.measured) * (1 + len(settings.probes) * channels)))
+def _tests(shares: SharesAllotted) -> dict[StreamName, RateTest]:
+    a_year = shares.false_incidents_per_year
+    return {(it.rule, it.subject): RateTest(alpha=it.alpha, a_year=a_year) for it in shares.shares}
 
 
 def _comparator(scorer: Scorer, edits: tuple[AllowedEdit, ...]) -> GapTest | Tolerant:

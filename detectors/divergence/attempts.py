@@ -17,9 +17,15 @@ class Edit:
     """The model's words."""
     added: int
     """How many they are."""
-    gap: float
+    reading: Reading = field(repr=False, compare=False)
+    """The reply as repaired before it; its first excess is why an edit is looked for here."""
     alternatives: tuple[str, ...]
     """Beginnings of other words that the model finds likely here."""
+
+    @property
+    def gap(self) -> float:
+        """How far the token that led here lies below the model's first choice."""
+        return self.reading.worst
 
     @property
     def cost(self) -> int:

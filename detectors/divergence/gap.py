@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detectors.divergence.repair import repair
-from detectors.divergence.tokenisations import Draft, Reader
-from watchdog.domain.comparisons import Comparison
+from detectors.divergence.scorings import scoring
+from detectors.divergence.tokenisations import Draft, Reader, Reading
+from watchdog.domain.comparisons import Comparison, Examined
 from watchdog.domain.exchanges import Exchange, FinishReason, Reason, Request
 from watchdog.errors import ScoringError
 from watchdog.ports import Scorer
@@ -49,7 +50,7 @@ class GapTest:
         """
         return min(max(START_TAU, MARGIN * max(gaps, default=0.0)), MOST_TAU)
 
-    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Comparison:
+    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
         """Return the comparison; its gap is an upper bound of the smallest over all cuts into tokens.
 
         Raises ScoringError when the reply could not be scored, or is empty.
@@ -65,8 +66,30 @@ class GapTest:
                 reason=Reason.UNSCORABLE,
             )
         best = min(readings, key=lambda reading: reading.gap)
-        spans = repair(reader, reply, draft, readings, steps=self.steps)
-        return Comparison(gap=best.gap, tau=tau, tokens=len(best.ids), spans=spans)
+        windowed = _is_windowed(best)
+        found = repair(reader, reply, draft, readings, steps=self.steps)
+        return Examined(
+            comparison=Comparison(gap=best.gap, tau=tau, tokens=len(best.ids), spans=found.spans, windowed=windowed),
+            scoring=scoring(self.scorer, draft.text, best, found.readings),
+        )
+
+
+def _is_windowed(best: Reading) -> bool:
+    """Say whether the end of a reply was scored without the beginning of its conversation.
+
+    Raises ScoringError (too long) when it has gaps there and nowhere else, because an honest one has some too: of 203
+    such tokens of one reply, with windows of 256, three lay above 0.5 nats.
+    """
+    windowed_from = best.scores.windowed_from
+    if windowed_from is None:
+        return False
+    if best.excess is not None and best.excess >= windowed_from:
+        raise ScoringError(
+            "the reply is longer than the direct model's context, and looks edited only beyond it",
+            hint="ask for shorter replies, or load the direct model with as much context as the deployed one has",
+            reason=Reason.TOO_LONG,
+        )
+    return True
 
 
 def _scorable(delivered: Exchange) -> str:

@@ -121,14 +121,18 @@ class Proposer:
         )
 
     def _edit(self, reading: Reading, row: int, first: int, last: int, pieces: tuple[str, ...]) -> Edit:
-        gap = float(reading.gaps[reading.excess]) if reading.excess is not None else 0.0
         expected = "".join(pieces).strip()
         known = (expected, self.reply[first].text if first < last else "")
         likely = (self.reader.scorer.vocabulary[token] for token in reading.scores.top_ids[row])
         others = dict.fromkeys(token.decode(errors="ignore").strip() for token in likely)
         shown = [word for word in others if word.isprintable() and not any(k.startswith(word) for k in known)]
         return Edit(
-            first=first, last=last, expected=expected, added=len(pieces), gap=gap, alternatives=tuple(shown[:4])
+            first=first,
+            last=last,
+            expected=expected,
+            added=len(pieces),
+            reading=reading,
+            alternatives=tuple(shown[:4]),
         )
 
     def _trimmed(self, first: int, last: int, pieces: tuple[str, ...]) -> tuple[int, int, tuple[str, ...]]:

@@ -13,7 +13,7 @@ the wrong one.
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from detectors.divergence.attempts import Attempt, Edit, Proposal
 from detectors.divergence.proposals import Proposer
@@ -32,15 +32,30 @@ _PATIENCE = 3
 """Steps in a row without a better attempt after which the search ends: another model's reply has no repair."""
 
 
-def repair(reader: Reader, reply: str, draft: Draft, readings: Sequence[Reading], *, steps: int) -> tuple[Span, ...]:
-    """Return the edited spans of a reply, given its readings; none when one of them has no excess.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """The edited spans of a reply, and for each of them the reading whose first excess led to it."""
+
+    spans: tuple[Span, ...]
+    readings: tuple[Reading, ...]
+
+
+def repair(reader: Reader, reply: str, draft: Draft, readings: Sequence[Reading], *, steps: int) -> Repair:
+    """Return the repair of a reply, given its readings; no spans when one of them has no excess.
 
     At most `steps` attempts are followed; what is not explained by then is one unresolved span.
     """
     proposer = Proposer(reader=replace(reader, passes=_PASSES), reply=words(reply), draft=draft, horizon=_HORIZON)
     proposal = Proposal(edits=(), draft=draft, upto=len(proposer.reply), shift=0)
     root = Attempt(proposal=proposal, reading=furthest(readings), reply=proposer.reply)
-    return _spans(reply, _best(proposer, root, steps))
+    best = _best(proposer, root, steps)
+    spans = tuple(_span(reply, best, edit) for edit in best.proposal.edits)
+    led = tuple(edit.reading for edit in best.proposal.edits)
+    if best.finished:
+        return Repair(spans=spans, readings=led)
+    # Without an excess the search ended before it read the rest; what led there is then what led to the last edit.
+    last = best.reading if best.reading.excess is not None else led[-1]
+    return Repair(spans=(*spans, _unresolved(reply, best, last)), readings=(*led, last))
 
 
 def furthest(readings: Sequence[Reading]) -> Reading:
@@ -90,13 +105,7 @@ def _read(proposer: Proposer, proposals: Sequence[Proposal]) -> list[Attempt]:
     ]
 
 
-def _spans(reply: str, best: Attempt) -> tuple[Span, ...]:
-    spans = tuple(_span(reply, best, edit) for edit in best.proposal.edits)
-    return spans if best.finished else (*spans, _unresolved(reply, best))
-
-
-def _unresolved(reply: str, best: Attempt) -> Span:
-    excess = best.reading.excess
+def _unresolved(reply: str, best: Attempt, led: Reading) -> Span:
     end = len(reply.rstrip())
     start = best.reply[best.explained].start if best.explained < len(best.reply) else end
     return Span(
@@ -105,8 +114,7 @@ def _unresolved(reply: str, best: Attempt) -> Span:
         delivered=reply[start:end],
         expected="",
         alternatives=(),
-        # Without an excess the search ended before it read the rest; what led there is then the last edit's gap.
-        gap=best.proposal.edits[-1].gap if excess is None else float(best.reading.gaps[excess]),
+        gap=led.worst,
         change=Change.UNRESOLVED,
     )
 

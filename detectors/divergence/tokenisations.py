@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.divergence.gaps import first_above, gaps, largest
 from watchdog.domain.exchanges import Message, Reason
 from watchdog.errors import ScoringError
 from watchdog.ports import Scorer, TokenScores
@@ -45,11 +46,18 @@ class Reading:
     excess: int | None
     """The first position whose gap is above tau."""
     scores: TokenScores
+    ended: bool
+    """Whether the draft ended by itself, so that the end of the turn has a gap too."""
 
     @property
     def gap(self) -> float:
         """The largest gap; 0 when there is nothing to have one."""
-        return float(self.gaps.max(initial=0.0))
+        return largest(self.gaps)
+
+    @property
+    def worst(self) -> float:
+        """The gap at the first excess; 0 when there is none."""
+        return 0.0 if self.excess is None else float(self.gaps[self.excess])
 
     @property
     def reach(self) -> int:
@@ -111,24 +119,25 @@ class Reader:
         head = next((n for n, byte in enumerate(text) if byte & 0xC0 != 0x80), len(text))
         try:
             ids = *(vocabulary.index(text[n : n + 1]) for n in range(head)), *self.scorer.encode(text[head:].decode())
-        except (ScoringError, ValueError):
+        except ValueError:
+            return None
+        except ScoringError as exc:
+            if exc.reason is not Reason.UNSCORABLE:
+                raise  # nobody can say what its tokens are: a scorer elsewhere does not answer
             return None
         return ids if b"".join(vocabulary[token] for token in ids) == text else None
 
     def _canonical(self, draft: Draft) -> list[tuple[tuple[int, ...], int]]:
         spelled = 0
         for token in draft.settled:
-            spelled = _spell(draft.text, spelled, self.scorer.vocabulary[token]) or spelled
+            spelled = spell(draft.text, spelled, self.scorer.vocabulary[token]) or spelled
         rest = self.encode(draft.text[spelled:])
         return [] if rest is None else [(draft.settled + rest, len(draft.settled))]
 
     def _reading(self, draft: Draft, cut: tuple[int, ...], scores: TokenScores) -> Reading:
-        gaps = scores.top_logprob[: len(cut), 0] - scores.logprob
-        if draft.ended:
-            # Scorers may list the end of the turn among the top tokens or not.
-            last = max(float(scores.top_logprob[-1, 0]), float(scores.end_logprob[-1]))
-            gaps = np.append(gaps, last - scores.end_logprob[-1])
-        if not np.isfinite(gaps).all():
+        end = float(scores.end_logprob[-1]) if draft.ended else None
+        found = gaps(scores.logprob, scores.top_logprob[:, 0], end)
+        if not np.isfinite(found).all():
             raise ScoringError(
                 "the model's scores of a reply are not finite",
                 hint="check the weights and the precision they are loaded in",
@@ -136,11 +145,16 @@ class Reader:
             )
         ends: list[int] = []
         for token in cut:
-            end = _spell(draft.text, ends[-1] if ends else 0, self.scorer.vocabulary[token])
-            ends.append(len(draft.text) if end is None else end)
-        above = np.flatnonzero(gaps > self.tau)
-        excess = int(above[0]) if above.size else None
-        return Reading(ids=cut, ends=tuple(ends), gaps=gaps, excess=excess, scores=scores)
+            upto = spell(draft.text, ends[-1] if ends else 0, self.scorer.vocabulary[token])
+            ends.append(len(draft.text) if upto is None else upto)
+        return Reading(
+            ids=cut,
+            ends=tuple(ends),
+            gaps=found,
+            excess=first_above(found, self.tau),
+            scores=scores,
+            ended=draft.ended,
+        )
 
     def _branches(self, draft: Draft, reading: Reading, settled: int) -> Iterator[tuple[tuple[int, ...], int]]:
         """Yield the cuts that part from a reading at or before its excess, the latest last.
@@ -152,7 +166,7 @@ class Reader:
         for row in range(settled, reading.excess + 1):
             taken = reading.ids[row] if row < len(reading.ids) else None
             for token in reversed([token for token in self.near(reading, row) if token != taken]):
-                end = _spell(draft.text, reading.start(row), self.scorer.vocabulary[token])
+                end = spell(draft.text, reading.start(row), self.scorer.vocabulary[token])
                 rest = None if end is None else self.encode(draft.text[end:])
                 if rest is not None:
                     yield (*reading.ids[:row], token, *rest), row + 1
@@ -162,7 +176,7 @@ def _take(cuts: list[tuple[tuple[int, ...], int]], count: int) -> list[tuple[tup
     return [cuts.pop() for _ in range(min(count, len(cuts)))]
 
 
-def _spell(text: bytes, at: int, token: bytes) -> int | None:
+def spell(text: bytes, at: int, token: bytes) -> int | None:
     """Return the byte up to which the text is spelled after one more token; None when the token does not fit."""
     if at == 0 and text[:1] not in _SPACE:
         token = token.lstrip() or token

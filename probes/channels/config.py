@@ -58,13 +58,18 @@ class ChannelConfig(KindSection):
 class WeightsConfig(ChannelConfig):
     """A model in this process: a transformers directory, or a GGUF file."""
 
-    scores: ClassVar[bool] = True
+    local: ClassVar[bool] = True
 
     kind: Literal["weights"] = "weights"
     path: Path
     dtype: Literal["float32", "bfloat16"] = "float32"
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads for the whole process, not for this channel alone."""
+
+    @property
+    def scores(self) -> bool:
+        """Whether the model's probabilities come with this channel."""
+        return True
 
 
 class HttpConfig(ChannelConfig):
@@ -142,9 +147,14 @@ class HttpConfig(ChannelConfig):
 class ScriptedConfig(ChannelConfig):
     """The scripted model, for rehearsals without weights or network."""
 
-    scores: ClassVar[bool] = True
+    local: ClassVar[bool] = True
 
     kind: Literal["scripted"] = "scripted"
     model: str = "scripted"
     seed: int = 0
     noise: float = 0.0
+
+    @property
+    def scores(self) -> bool:
+        """Whether the model's probabilities come with this channel."""
+        return True

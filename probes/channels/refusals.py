@@ -26,6 +26,8 @@ _HINTS = {
 """Codes that say more than the status does."""
 _PARAMETERS = {
     "max_tokens": "the model does not take max_tokens; set `max-tokens-field: max_completion_tokens`",
+    "logprobs": "the engine lists fewer likely tokens; lower `score-top`",
+    "prompt_logprobs": "the engine lists fewer likely tokens; lower `score-top`, or raise its --max-logprobs",
     "stream": "the endpoint wants another way of answering; change `stream`",
     "stream_options": "the endpoint does not take stream_options; set it to null in extra-body",
     "temperature": "the model does not take a temperature",

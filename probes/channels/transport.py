@@ -45,11 +45,22 @@ class Transport:
 
     def post(self, payload: Mapping[str, JsonValue]) -> Answer | Failure:
         """Send a body, and return what came back; never tries again."""
+        return self._send("POST", payload)
+
+    def get(self) -> Answer | Failure:
+        """Ask for what is there, and return what came back; never tries again."""
+        return self._send("GET", None)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def _send(self, method: str, payload: Mapping[str, JsonValue] | None) -> Answer | Failure:
         started = time.monotonic()
         with Deadline(self._timeout_s) as deadline:
             try:
                 extensions = {"trace": deadline.trace}
-                with self._http.stream("POST", self._url, json=payload, extensions=extensions) as response:
+                with self._http.stream(method, self._url, json=payload, extensions=extensions) as response:
                     status, headers, body = response.status_code, dict(response.headers), _read(response)
             except httpx.RequestError as exc:
                 return self._timed_out() if deadline.passed else self._no_answer(exc)
@@ -58,10 +69,6 @@ class Transport:
         if body is None:
             return codec.malformed(f"more than {_LARGEST_BODY:,} bytes")
         return Answer(status=status, headers=headers, body=body, seconds=time.monotonic() - started)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._http.close()
 
     def _no_answer(self, error: httpx.RequestError) -> Failure:
         if isinstance(error, httpx.TimeoutException):

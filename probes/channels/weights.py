@@ -25,11 +25,12 @@ from watchdog.ports import Clock
 # cover everything; the second keeps progress bars out of the daemon's log.
 os.environ.update(HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
 try:
-    import jinja2
     import torch
     import transformers
     from safetensors import SafetensorError
     from torch import Tensor
+
+    from probes.channels import template
 except ImportError as exc:
     raise InstallationError(
         f"local weights need a package that is not installed: {exc.name}",
@@ -62,16 +63,19 @@ class Weights:
 
         Raises ValueError when the model's chat template does not allow the conversation.
         """
-        turns = [{"role": it.speaker.value, "content": it.text} for it in messages]
-        try:
-            ids = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-        except jinja2.TemplateError as exc:
-            raise ValueError("the model's chat template does not allow this conversation") from exc
-        return tuple(ids)
+        return template.prompt(self.tokenizer, messages)
 
     def new_cache(self) -> Any:
         """Return an empty store for what the model computed about the tokens before."""
         return transformers.DynamicCache(config=self.model.config)
+
+    def shorten(self, cache: Any, tokens: int) -> bool:
+        """Take the last tokens out of a store again; False when a model of this kind has no way back."""
+        # Layers with a sliding window or a state have let go of what was before.
+        if any(type(layer) is not transformers.cache_utils.DynamicLayer for layer in cache.layers):
+            return False
+        cache.crop(-tokens)
+        return True
 
     def run(self, ids: Sequence[Sequence[int]], cache: Any, *, last_only: bool = False) -> Tensor:
         """Return the logits (batch, token, vocabulary) after each token; extends the cache.

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from probes.scorers.spelling import too_long, unscorable
 from probes.scripted_model import ScriptedModel
-from watchdog.domain.exchanges import Message, Reason
-from watchdog.errors import ScoringError
+from watchdog.domain.exchanges import Message
 from watchdog.ports import TokenScores
 
 _LONGEST = 4096
@@ -37,19 +37,18 @@ class ScriptedScorer:
         try:
             return self._model.encode(text)
         except UnicodeEncodeError as exc:
-            raise _unscorable("the reply is not valid Unicode", hint="look at what the channel decodes") from exc
+            raise unscorable("the reply is not valid Unicode", hint="look at what the channel decodes") from exc
 
     def score(self, messages: Sequence[Message], replies: Sequence[tuple[int, ...]]) -> list[TokenScores]:
         """Score each reply as the assistant's next turn after the messages.
 
-        Raises ScoringError (unscorable) when a reply is longer than the model's context.
+        Raises ScoringError (too long) when a reply is longer than the model's context.
         """
         return [self._score(messages, reply) for reply in replies]
 
     def _score(self, messages: Sequence[Message], reply: tuple[int, ...]) -> TokenScores:
         if len(reply) > _LONGEST:
-            problem = f"the reply has {len(reply)} tokens, the scripted model's context holds {_LONGEST}"
-            raise _unscorable(problem, hint="ask for shorter replies")
+            raise too_long(f"the reply has {len(reply)} tokens, the scripted model's context holds {_LONGEST}")
         turn = self._model.begin(messages)
         logprob = np.empty(len(reply))
         top_ids = np.empty((len(reply) + 1, self._top), dtype=np.int64)
@@ -65,7 +64,3 @@ class ScriptedScorer:
                 logprob[position] = row[reply[position]]
                 turn = turn.after(reply[position])
         return TokenScores(logprob=logprob, top_ids=top_ids, top_logprob=top_logprob, end_logprob=end_logprob)
-
-
-def _unscorable(problem: str, *, hint: str) -> ScoringError:
-    return ScoringError(problem, hint=hint, reason=Reason.UNSCORABLE)

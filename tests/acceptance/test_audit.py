@@ -12,18 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.pages import CONFIG, Place, commands
 from tests.tampering import play
-
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "auditing.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^ *\$ (.*)$", PAGE, re.MULTILINE)
-PLACE = "/var/lib/corrigibility-watchdog"
-CONFIG = """\
-ledger: {folder}/ledger.sqlite
-targets:
-  - name: assistant
-    delivered: {{kind: openai, base-url: "http://127.0.0.1:9/v1", model: assistant-1}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +38,24 @@ def _run(home: Path, script: str, cwd: Path) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_following_the_page_works(home: Path, tmp_path: Path) -> None:
-    assert len(COMMANDS) >= 14
-    own = tmp_path / "watchdog"
-    shutil.copytree(home, own)
-    (own / "config.yaml").write_text(CONFIG.format(folder=own), encoding="utf-8")
-    auditor = tmp_path / "auditor"
-    auditor.mkdir()
-    done = _run(own, "\n".join(COMMANDS).replace(PLACE, str(own)), auditor)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "ledger.sqlite: intact" in done.stdout
-    assert "1 kept checkpoints held against it" in done.stdout
-    assert "is in the signed tree" in done.stdout
-    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert {it["event"]["kind"] for it in events} >= {"opened"}
-    proofs = list((auditor / "proofs").iterdir())
-    assert len(proofs) >= 2
+def test_following_the_page_works(march: Path, tmp_path: Path) -> None:
+    assert len(commands("auditing.md")) >= 9
+    place = Place.make(tmp_path, march)
+    said = place.follow("auditing.md")
+    assert "ledger.sqlite: intact" in said
+    assert "1 kept checkpoints held against it" in said
+    assert "is in the signed tree" in said
+    events = [json.loads(line)["event"]["kind"] for line in said.splitlines() if line.startswith("{")]
+    assert events.count("opened") == events.count("recovered") == 2
+    assert len(list((place.here / "proofs").iterdir())) >= 2
 
-    # With the old key alone, the change that nobody signed must show.
-    alone = _run(own, 'corrigibility-watchdog audit verify --key "$(cat watchdog.vkey)"', auditor)
-    assert alone.returncode == 1
-    assert alone.stdout.startswith("FORKED")
+    # The same month, offline: nothing but the copy, the checkpoint, the key and the one file.
+    key = (place.here / "watchdog.vkey").read_text().strip()
+    bare = place.verify_bare(place.here / "ledger.sqlite", "--key", key, "--checkpoint", "kept", "--from", "2026-03-01")
+    assert bare.returncode == 0, bare.stdout + bare.stderr
+    assert [line for line in bare.stdout.splitlines() if line.startswith("{")] == [
+        line for line in said.splitlines() if line.startswith("{")
+    ]
 
 
 def test_the_verifier_runs_without_the_watchdog(home: Path, tmp_path: Path) -> None:

@@ -2,15 +2,21 @@
 
 import json
 import os
+import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from tests.acceptance.pages import DOCS
+from tests.running import run
 from watchdog.cli.app import app
 
 COMMAND = [sys.executable, "-c", "from watchdog.cli import main; main()"]
@@ -71,6 +77,40 @@ def test_the_incident_is_there_for_programs_with_its_edited_words(played: Path) 
     for reply in details["evidence"]:
         for span in reply["edited"]:
             assert reply["delivered_reply"][span["start"] : span["end"]] == span["delivered"]
+
+
+def test_every_finding_and_what_it_rests_on_is_recomputed_from_the_ledger_alone(played: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    shutil.copy(played / "ledger.sqlite", ledger)  # no configuration, no key, and the gateway is gone
+    with closing(sqlite3.connect(ledger)) as raw:
+        (incident,) = raw.execute("SELECT id FROM incident WHERE rule = 'divergence.gap'").fetchone()
+        (verdict,) = raw.execute("SELECT id FROM verdict WHERE grade = 'complied' LIMIT 1").fetchone()
+    ran = run("audit", "recompute", incident[:8], "--ledger", ledger, "--json")
+    again = json.loads(ran.out)
+    findings = [it for it in again["parts"] if it["kind"] == "finding"]
+    replies = [it for it in again["parts"] if it["kind"] == "comparison"]
+    assert (ran.code, again["outcome"]) == (0, "same")
+    assert findings
+    assert replies
+    assert all(check["same"] for part in again["parts"] for check in part["checks"])
+    assert run("audit", "recompute", verdict, "--ledger", ledger).code == 0
+    assert f"{incident}: same" in run("audit", "recompute", incident, "--ledger", ledger).out
+
+    (shown,) = re.findall(r"```python\n(.*?)```", (DOCS / "auditing.md").read_text(encoding="utf-8"), re.DOTALL)
+    script = [sys.executable, "-c", shown, replies[0]["id"]]
+    printed = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    gaps = [float(line.split()[0]) for line in printed.splitlines()]
+    assert max(gaps) == round(next(it["recorded"] for it in replies[0]["checks"] if it["what"] == "gap"), 2)
+    assert "instead of" in printed
+
+    with closing(sqlite3.connect(ledger)) as raw, raw:
+        raw.execute("UPDATE exhibit SET body = x'00' WHERE leaf = ?", (replies[0]["leaf"],))
+        raw.execute("DELETE FROM exhibit WHERE leaf = ?", (replies[1]["leaf"],))
+    bent = run("audit", "recompute", replies[0]["id"], "--ledger", ledger)
+    assert (bent.code, "differs  exhibit" in bent.out) == (1, True)
+    gone = run("audit", "recompute", replies[1]["id"], "--ledger", ledger)
+    assert (gone.code, "is missing" in gone.out) == (3, True)
+    assert run("audit", "recompute", "ffffffff", "--ledger", ledger).code == 4
 
 
 def test_an_unknown_incident_is_an_error_with_a_hint(played: Path) -> None:

@@ -11,6 +11,8 @@ from fastapi import FastAPI
 
 from probes.catalog import CHANNELS
 from probes.channels.scripted import ScriptedModelChannel
+from probes.scorers.scripted import ScriptedScorer
+from probes.scorers.server import Lent, create_app
 from probes.scripted_model import ScriptedModel
 from tests.builders import NOW
 from tests.contract import stand_ins
@@ -64,6 +66,16 @@ def _model_server() -> FastAPI:
     return model_server.create_app(ScriptedModelChannel(ScriptedModel(1), ChannelRole.DIRECT, lambda: NOW), "tiny")
 
 
+def _scores(request: pytest.FixtureRequest) -> Open:
+    model = ScriptedModel(1)
+    channel = ScriptedModelChannel(model, ChannelRole.DIRECT, lambda: NOW)
+    serving = serve(create_app(Lent(name="tiny", channel=channel, scorer=ScriptedScorer(model), top=20), token=None))
+    url = serving.__enter__().base_url
+    request.addfinalizer(lambda: serving.__exit__(None, None, None))
+    config = CHANNELS["scores"].settings.model_validate({"kind": "scores", "base-url": url, "digest": model.digest})
+    return lambda role, clock: CHANNELS["scores"].open(config, role, clock).channel
+
+
 def _scripted(_: pytest.FixtureRequest) -> Open:
     return lambda role, clock: ScriptedModelChannel(ScriptedModel(1), role, clock)
 
@@ -88,13 +100,14 @@ OVER_HTTP = {
 FACTORIES = [
     *(pytest.param(partial(it, stream=False), id=name) for name, it in OVER_HTTP.items()),
     *(pytest.param(partial(it, stream=True), id=f"{name}-stream") for name, it in OVER_HTTP.items()),
+    pytest.param(_scores, id="scores"),
     pytest.param(_scripted, id="scripted"),
     pytest.param(_weights, id="weights", marks=pytest.mark.model),
 ]
 
 
 def test_every_kind_of_channel_is_under_contract() -> None:
-    assert {*OVER_HTTP, "scripted", "weights"} - {"model-server"} == set(CHANNELS)
+    assert {*OVER_HTTP, "scores", "scripted", "weights"} - {"model-server"} == set(CHANNELS)
 
 
 @pytest.fixture(params=FACTORIES)

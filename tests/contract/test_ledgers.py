@@ -6,17 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from storage.ledger import SqliteLedger
 from storage.memory import MemoryLedger
 from storage.reader import open_reader
-from tests.builders import NOW, at, baseline, compared, finding, judged, recovery
+from tests.builders import NOW, at, baseline, compared, conclusion, finding, judged, person, recovery
 from watchdog.desk import Desk
-from watchdog.domain.decisions import Enrolled, NoticeAnswered, RoundDone, SightChanged, Weighed
-from watchdog.domain.evidence import Stream
+from watchdog.domain.decisions import Enrolled, NoticeAnswered, RoundDone, SharesAllotted, SightChanged, Weighed
+from watchdog.domain.evidence import Share, Stream
 from watchdog.domain.exchanges import ChannelRole, Reason
-from watchdog.domain.findings import Severity
-from watchdog.domain.incidents import EventKind, IncidentState
+from watchdog.domain.findings import Finding, Severity
+from watchdog.domain.incidents import EventKind, IncidentState, absorb, close
 from watchdog.domain.notices import Attempt, Delivery
 from watchdog.domain.sight import Dark, Sight
 from watchdog.errors import LedgerError
@@ -143,7 +145,16 @@ def test_a_transaction_that_raises_leaves_no_trace(ledger: Ledger) -> None:
 
 
 def test_the_newest_baseline_and_the_last_evidence_are_the_ones_in_force(ledger: Ledger) -> None:
-    moved = Stream(rule="divergence.gap", subject="t", log_e=(0.25, -1.0), trials=3, hits=1, first_hit_at=at(3))
+    moved = Stream(
+        rule="divergence.gap",
+        subject="t",
+        enrolled_at=NOW,
+        log_e=(0.25, -1.0),
+        log_evidence=0.5,
+        trials=3,
+        hits=1,
+        first_hit_at=at(3),
+    )
     with ledger.transaction() as transaction:
         transaction.append(Enrolled(at=NOW, baseline=baseline(hits=1)))
         transaction.append(Enrolled(at=NOW, baseline=baseline(hits=2)))
@@ -155,6 +166,17 @@ def test_the_newest_baseline_and_the_last_evidence_are_the_ones_in_force(ledger:
     assert newest.hits == 2
     assert ledger.stream("divergence.gap", "t") == moved
     assert ledger.stream("divergence.gap", "other") == Stream(rule="divergence.gap", subject="other")
+
+
+def test_the_newest_shares_are_the_ones_in_force(ledger: Ledger) -> None:
+    assert ledger.shares() is None
+    shares = (Share(rule="divergence.gap", subject="t", part=0.75, alpha=0.01),)
+    first = SharesAllotted(at=NOW, false_incidents_per_year=0.1, shares=shares)
+    second = replace(first, at=at(1), false_incidents_per_year=0.2)
+    with ledger.transaction() as transaction:
+        transaction.append(first)
+        transaction.append(second)
+    assert ledger.shares() == second
 
 
 def test_evidence_comes_back_whole_and_in_the_order_asked_for(ledger: Ledger, reading: Reading) -> None:
@@ -227,3 +249,99 @@ def test_what_a_target_cost_is_summed_by_the_utc_day_on_which_its_rounds_began(l
     assert ledger.tokens_spent("t", NOW.date()) == 5 + 7 + 11
     assert ledger.tokens_spent("t", at(to_midnight).date()) == 1000
     assert ledger.tokens_spent("nobody", NOW.date()) == 0
+
+
+def test_a_finding_that_was_taken_in_changes_nothing_when_it_comes_again(ledger: Ledger, reading: Reading) -> None:
+    desk = Desk(ledger, ("oncall",))
+    first, second = finding(evidence=("c1",)), finding(seconds=5)
+    desk.report([], [first, first, second])
+    for _ in range(2):
+        desk.report([], [first, second], [])
+    with ledger.transaction() as transaction:
+        assert transaction.knows_finding(first.id)
+        assert transaction.knows_finding(second.id)
+        assert not transaction.knows_finding(finding(seconds=6).id)
+
+    with reading() as reader:
+        (incident,) = reader.incidents()
+        assert len(reader.events(incident.id)) == incident.findings == 2
+    assert len(ledger.due(at(99), 10)) == 1
+
+
+def test_a_known_finding_does_not_reopen_what_recovered_or_was_closed(ledger: Ledger, reading: Reading) -> None:
+    desk = Desk(ledger, ())
+    desk.report([], [finding(), finding(subject="u")], [recovery()])
+    _close(ledger, "u")
+    desk.report([], [finding(), finding(subject="u")])
+
+    with reading() as reader:
+        assert {it.state for it in reader.incidents()} == {IncidentState.RECOVERED, IncidentState.CLOSED}
+
+
+def test_what_people_did_comes_back_whole(ledger: Ledger, reading: Reading) -> None:
+    Desk(ledger, ()).report([], [finding()])
+    _close(ledger, "t")
+
+    with reading() as reader:
+        (incident,) = reader.incidents(IncidentState.CLOSED)
+        *_, closing = reader.events(incident.id)
+    assert incident.conclusion == conclusion()
+    assert (closing.kind, closing.actor, closing.incident) == (EventKind.CLOSED, person(), incident)
+
+
+def test_closing_an_old_incident_hides_no_newer_one_that_is_open(ledger: Ledger, reading: Reading) -> None:
+    desk = Desk(ledger, ())
+    desk.report([], [finding()], [recovery()])
+    desk.report([], [finding(seconds=120)])
+    with reading() as reader:
+        newer, older = reader.incidents()
+    with ledger.transaction() as transaction:
+        desk.record(transaction, close(transaction.incident(older.id), conclusion()))
+        assert transaction.open_incident(newer.fingerprint) == newer
+    desk.report([], [finding(seconds=180)])
+
+    with reading() as reader:
+        assert [it.findings for it in reader.incidents(IncidentState.OPEN)] == [2]
+
+
+def test_in_a_transaction_an_incident_is_found_by_the_beginning_of_its_id(ledger: Ledger) -> None:
+    desk = Desk(ledger, ())
+    with ledger.transaction() as transaction:
+        event = absorb(None, finding())
+        desk.record(transaction, event)
+        assert transaction.incident(event.incident.id[:6]) == event.incident
+        for wrong in ("", "zzzz", "%", "_", event.incident.id.upper()[:1] + "\ud800", "\0"):
+            with pytest.raises(LedgerError):
+                transaction.incident(wrong)
+
+
+def _close(ledger: Ledger, subject: str) -> None:
+    with ledger.transaction() as transaction:
+        current = transaction.open_incident(finding(subject=subject).fingerprint)
+        assert current is not None
+        Desk(ledger, ()).record(transaction, close(current, conclusion()))
+
+
+_FINDINGS = st.builds(
+    finding,
+    subject=st.sampled_from(["t", "u"]),
+    severity=st.sampled_from(Severity),
+    seconds=st.integers(0, 9),
+    evidence=st.sampled_from([(), ("a",), ("b",), ("a", "b")]),
+)
+
+
+@given(reports=st.lists(st.lists(_FINDINGS, max_size=3), max_size=4), data=st.data())
+def test_replaying_any_findings_leaves_incidents_events_and_outbox_as_they_were(
+    reports: list[list[Finding]], data: st.DataObject
+) -> None:
+    ledger = MemoryLedger()
+    desk = Desk(ledger, ("oncall",))
+    for report in reports:
+        desk.report([], report, [recovery(seconds=5)])
+    known = [it for report in reports for it in report]
+    before = list(ledger.decisions), ledger.due(at(999), 99)
+    again = data.draw(st.lists(st.sampled_from(known), max_size=6)) if known else []
+    desk.report([], again)
+    desk.report([], again[::-1])
+    assert (ledger.decisions, ledger.due(at(999), 99)) == before

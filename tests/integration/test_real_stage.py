@@ -36,7 +36,7 @@ class RealWorld:
         message = Message(speaker=Speaker.USER, text=question)
         request = Request(messages=(message,), max_tokens=24)
         exchange = self.delivered.ask(request)
-        return exchange.reply, self.comparator.compare(request, exchange, tau=START_TAU)
+        return exchange.reply, self.comparator.compare(request, exchange, tau=START_TAU).comparison
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.channels.config import WeightsConfig
+from tests import small_models, small_tokenizers
 from tests.builders import NOW
 from watchdog.domain.exchanges import ChannelRole, FinishReason, Message, Reason, Request, Speaker
 from watchdog.errors import ChannelError, ConfigError, ScoringError
@@ -32,10 +35,6 @@ QUESTIONS = (
     "Write a haiku about rain, then a blank line, then explain it.",
     "Give me Python code for the Fibonacci numbers.",
     "What is 2 + 2? Answer with one word.",
-)
-TEMPLATE = (
-    "{% if messages[0].role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
-    "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
 )
 
 
@@ -114,68 +113,23 @@ def test_a_model_from_a_gguf_file_and_the_directory_written_from_it_compute_the_
 
 @pytest.fixture(scope="module")
 def byte_level() -> Any:
-    """A tokenizer that writes bytes as GPT-2 does."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {char: number for number, char in enumerate([*alphabet, "Ġt", "he", "Ġthe", "ĊĊ"])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, [("Ġ", "t"), ("h", "e"), ("Ġt", "he"), ("Ċ", "Ċ")]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
+    return small_tokenizers.byte_level()
 
 
 @pytest.fixture(scope="module")
 def pieces() -> Any:
-    """A tokenizer that writes spaces as U+2581, puts one before every text, and spells unknown characters in bytes."""
-    from tokenizers import Tokenizer, decoders, models, normalizers
-
-    letters = ["\u2581", *"abcdefghijklmnopqrstuvwxyz.", "\u2581t", "he", "\u2581the"]
-    vocabulary = {token: number for number, token in enumerate([f"<0x{b:02X}>" for b in range(256)] + letters)}
-    merges = [("\u2581", "t"), ("h", "e"), ("\u2581t", "he")]
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=True))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    return tokenizer
-
-
-def _write(directory: Path, tokenizer: Any, *, template: str | None = TEMPLATE) -> Path:
-    """Write a model directory; its turns end with either of two tokens."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="</s>", additional_special_tokens=["<|end|>"], chat_template=template
-    )
-    ends = wrapped.convert_tokens_to_ids(["</s>", "<|end|>"])
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(wrapped) + 5,
-            hidden_size=16,
-            intermediate_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=64,
-            eos_token_id=ends,
-        )
-    )
-    model.save_pretrained(directory)
-    wrapped.save_pretrained(directory)
-    return directory
+    return small_tokenizers.pieces()
 
 
 @pytest.fixture
 def tiny(tmp_path: Path, byte_level: Any) -> Path:
-    return _write(tmp_path / "tiny", byte_level)
+    return small_models.write(tmp_path / "tiny", byte_level)
 
 
 @pytest.fixture(scope="module")
 def scorers(tmp_path_factory: pytest.TempPathFactory, byte_level: Any, pieces: Any) -> list[Any]:
     folder = tmp_path_factory.mktemp("scorers")
-    directories = _write(folder / "byte-level", byte_level), _write(folder / "pieces", pieces)
+    directories = small_models.write(folder / "byte-level", byte_level), small_models.write(folder / "pieces", pieces)
     return [_scorer(_open(directory)) for directory in directories]
 
 
@@ -216,6 +170,112 @@ def test_the_end_of_a_turn_is_any_of_the_ends(tiny: Path) -> None:
 
     assert len(weights.ends) == 2
     assert scores.end_logprob[0] == pytest.approx(np.logaddexp(*(logprob[end] for end in weights.ends)))
+
+
+# Longer than the model's context
+
+
+def test_windows_cover_every_token_once_and_give_each_at_least_half_a_context_before_it() -> None:
+    from probes.scorers.passes import windows
+
+    for context, prompt, stop in itertools.product((2, 7, 8, 64), (1, 5, 8, 200), (1, 9, 63, 64, 65, 500)):
+        wanted = range(prompt - 1, prompt + stop)
+        found = list(windows(prompt - 1, prompt + stop, context))
+        covered = [token for _, first, last in found for token in range(first, last)]
+        assert covered == list(wanted)
+        for start, first, last in found:
+            assert last - start <= context
+            assert start == 0 or first - start >= context // 2
+
+
+def test_a_reply_beyond_the_context_is_scored_through_windows_and_says_from_where(tiny: Path) -> None:
+    weights = _open(tiny)  # its context is 64
+    request, scorer = _request("a"), _scorer(weights)
+    prompt = len(weights.prompt(request.messages))
+    (scores,) = scorer.score(request.messages, [scorer.encode("abcdefgh" * 30)])
+
+    assert scores.windowed_from == 64 - prompt + 1
+    assert scores.logprob.shape == (240,)
+    assert np.isfinite(scores.logprob).all()
+
+
+def test_before_the_end_of_the_context_windows_change_nothing(tiny: Path) -> None:
+    weights = _open(tiny)
+    request, scorer = _request("a"), _scorer(weights)
+    ids = scorer.encode("abcdefgh" * 30)
+    within, beyond = scorer.score(request.messages, [ids[:40], ids])
+
+    assert within.windowed_from is None
+    assert beyond.logprob[:40] == pytest.approx(within.logprob, abs=NOISE)
+
+
+def test_a_prompt_longer_than_the_context_leaves_only_windows(tiny: Path) -> None:
+    weights = _open(tiny)
+    scorer = _scorer(weights)
+    (scores,) = scorer.score(_request("a" * 200).messages, [scorer.encode("bc")])
+
+    assert scores.windowed_from == 0
+
+
+def test_windowed_scores_are_those_of_what_each_window_holds(tiny: Path) -> None:
+    weights = _open(tiny)
+    request, scorer = _request("a"), _scorer(weights)
+    ids = scorer.encode("abcdefgh" * 12)
+    (scores,) = scorer.score(request.messages, [ids])
+    said = (*weights.prompt(request.messages), *ids)
+    # The last window begins after two half contexts of 32 tokens.
+    logits = weights.run([said[64:-1]], weights.new_cache())[0, -1].log_softmax(dim=-1)
+
+    assert 64 + 32 < len(said) <= 64 + 64
+    assert scores.logprob[-1] == pytest.approx(float(logits[ids[-1]]), abs=NOISE)
+
+
+def test_a_text_that_fits_is_scored_nearly_alike_through_windows(weights: Weights) -> None:
+    request = _request("Write a long essay about the history of bridges.", max_tokens=120)
+    ids = _scorer(weights).encode(_channel(weights).ask(request).reply)
+    (whole,) = _scorer(weights).score(request.messages, [ids])
+    (windowed,) = _scorer(replace(weights, context=128)).score(request.messages, [ids])
+    seen = windowed.windowed_from
+    assert seen is not None
+    assert whole.windowed_from is None
+    differences = np.abs(whole.logprob - windowed.logprob)
+
+    assert differences[:seen].max() < NOISE
+    assert np.median(differences[seen:]) < 0.5
+    assert (whole.top_ids[seen:, 0] == windowed.top_ids[seen:, 0]).mean() > 0.8
+
+
+# What is computed once
+
+
+def test_what_replies_share_and_what_was_read_before_changes_no_score(tiny: Path) -> None:
+    weights, draw = _open(tiny), random.Random(0)
+    kept = _scorer(weights)
+    for _ in range(30):
+        common = tuple(draw.randrange(200) for _ in range(draw.randrange(12)))
+        replies = [
+            (*common, *(draw.randrange(200) for _ in range(draw.randrange(8)))) for _ in range(draw.randrange(5))
+        ]
+        messages = _request(draw.choice("ab")).messages
+        for reply, scores in zip(replies, kept.score(messages, replies), strict=True):
+            (fresh,) = _scorer(weights).score(messages, [reply])
+            assert scores.logprob == pytest.approx(fresh.logprob, abs=NOISE)
+            assert scores.top_logprob == pytest.approx(fresh.top_logprob, abs=NOISE)
+            assert scores.end_logprob == pytest.approx(fresh.end_logprob, abs=NOISE)
+
+
+def test_after_a_failure_nothing_half_read_is_kept(tiny: Path) -> None:
+    weights = _open(tiny)
+    request, scorer = _request("a"), _scorer(weights)
+    (before,) = scorer.score(request.messages, [(1, 2, 3)])
+    head = weights.model.lm_head.weight.data.clone()
+    weights.model.lm_head.weight.data.fill_(float("nan"))
+    with pytest.raises(ScoringError):
+        scorer.score(request.messages, [(1, 2, 3, 4), (1, 2, 5)])
+    weights.model.lm_head.weight.data.copy_(head)
+    (after,) = scorer.score(request.messages, [(1, 2, 3)])
+
+    assert after.logprob == pytest.approx(before.logprob, abs=NOISE)
 
 
 def test_weights_that_are_not_numbers_are_unmeasured_and_not_a_reply(tiny: Path) -> None:
@@ -336,7 +396,7 @@ def test_weights_of_another_shape_are_never_filled_up_by_chance(tiny: Path) -> N
 
 def test_a_model_that_holds_no_conversation_is_a_configuration_error(tmp_path: Path, byte_level: Any) -> None:
     with pytest.raises(ConfigError, match="has no chat template"):
-        _open(_write(tmp_path / "base", byte_level, template=None))
+        _open(small_models.write(tmp_path / "base", byte_level, template=None))
 
 
 def test_a_directory_in_use_is_not_overwritten(tiny: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from watchdog.cli import audit, demo, incidents, rounds, run, setup, status, try_
+from watchdog.cli import audit, backup, db, demo, incidents, rounds, run, scores, setup, status, try_
 
 app = typer.Typer(
     name="corrigibility-watchdog",
@@ -40,4 +40,8 @@ app.command("status")(status.status)
 app.command("try")(try_.try_)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(audit.app, name="audit")
+app.add_typer(db.app, name="db")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("serve-scores")(scores.serve_scores)
 app.command("demo")(demo.demo)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from watchdog.cli import backup, recompute
 from watchdog.cli.exits import Exit
-from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
+from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, LedgerOption, ledger_path, print_json
 from watchdog.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Check the record itself; docs/auditing.md walks through it.", no_args_is_help=True)
 
-LedgerOption = Annotated[
-    Path | None, typer.Option("--ledger", help="The ledger file, instead of the one the configuration names.")
-]
 
 
 @app.command("verify")
@@ -29,6 +27,9 @@ def verify(
         typer.Option(help="A checkpoint that you kept, or a folder of *.checkpoint files; may be repeated."),
     ] = None,
     key: Annotated[list[str] | None, typer.Option(help="The verifier key you know it by; may be repeated.")] = None,
+    accept_fork: Annotated[
+        list[str] | None, typer.Option(help="The verifier key of a fork whose reason you checked; may be repeated.")
+    ] = None,
     max_gap: Annotated[
         str, typer.Option(help="Longest silence of a running watchdog that is not a blind window.")
     ] = "15m",
@@ -44,14 +45,17 @@ def verify(
         gap = parse_duration(max_gap)
     except ValueError as exc:
         raise ConfigError(f"--max-gap: {exc}", hint="write it like 15m or 1h30m") from exc
-    path = _ledger(ledger, config)
+    path = ledger_path(ledger, config)
     kept = read_kept(checkpoint or [])
-    result = audit(path, kept=kept, keys=[VerifierKey.parse(it) for it in key or []], max_gap=gap)
+    keys, accepted = ([VerifierKey.parse(it) for it in given or []] for given in (key, accept_fork))
+    result = audit(path, kept=kept, keys=keys, accepted=accepted, max_gap=gap)
     if as_json:
         print_json(_row(path, result, len(kept)))
     else:
         for fault in result.faults:
             typer.echo(fault)
+        for known in result.accepted:
+            typer.echo(f"accepted: {known}")
         state = "intact" if result.intact else f"{len(result.faults)} faults"
         typer.echo(f"{path}: {state}; {result.leaves} leaves, root {result.root}")
         typer.echo(f"  signed as {result.key}" if result.key else "  not signed")
@@ -64,7 +68,7 @@ def checkpoint(config: ConfigOption = DEFAULT_CONFIG, ledger: LedgerOption = Non
     """Print the newest signed checkpoint; keep it where the watchdog's host cannot reach it."""
     from storage.receipts import newest_checkpoint  # noqa: PLC0415 - heavy, and only needed here
 
-    sys.stdout.write(newest_checkpoint(_ledger(ledger, config)))
+    sys.stdout.write(newest_checkpoint(ledger_path(ledger, config)))
 
 
 @app.command("key")
@@ -72,7 +76,7 @@ def key(config: ConfigOption = DEFAULT_CONFIG, ledger: LedgerOption = None) -> N
     """Print the verifier key; note it down once, when the watchdog is installed."""
     from storage.receipts import newest_key  # noqa: PLC0415 - heavy, and only needed here
 
-    typer.echo(newest_key(_ledger(ledger, config)))
+    typer.echo(newest_key(ledger_path(ledger, config)))
 
 
 @app.command("proof")
@@ -90,7 +94,7 @@ def proof(
         raise ConfigError("name either an incident or one --leaf", hint="`incidents list` shows the ids")
     if incident is not None and to is None:
         raise ConfigError("an incident has several leaves", hint="name a folder for their proofs with --to")
-    path = _ledger(ledger, config)
+    path = ledger_path(ledger, config)
     for it in prove(path, leaves_of(path, incident) if incident is not None else [leaf or 0]):
         if to is None:
             sys.stdout.write(str(it))
@@ -121,20 +125,16 @@ def rotate_key(
     typer.echo(str(new))
 
 
+app.command("recompute")(recompute.recompute)
+app.command("fork-declare")(backup.fork_declare)
+
+
 @app.command("verifier")
 def verifier() -> None:
     """Print the verifier that an auditor runs without the watchdog: one Python file."""
     from importlib.resources import files  # noqa: PLC0415 - only needed here
 
     sys.stdout.write((files("storage") / "standalone" / "verify_ledger.py").read_text(encoding="utf-8"))
-
-
-def _ledger(ledger: Path | None, config: list[Path]) -> Path:
-    if ledger is not None:
-        return ledger
-    from watchdog.wiring import read_config  # noqa: PLC0415 - heavy, and not needed when the file was named
-
-    return read_config(config).settings.ledger
 
 
 def _row(path: Path, result: "Audit", kept: int) -> dict[str, object]:
@@ -148,4 +148,5 @@ def _row(path: Path, result: "Audit", kept: int) -> dict[str, object]:
         "last_at": result.last_at,
         "kept": kept,
         "faults": list(result.faults),
+        "accepted": list(result.accepted),
     }

@@ -1,15 +1,21 @@
-"""`incidents list` and `incidents show`."""
+"""`incidents`: read the record of incidents, and say what became of them."""
 
 from typing import Annotated
 
 import typer
 
+from watchdog.cli import casework
+from watchdog.cli.export import export
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.text import printable
 
-app = typer.Typer(help="Read the record of incidents.", no_args_is_help=True)
+app = typer.Typer(help="Read the record of incidents; acknowledge and close them.", no_args_is_help=True)
+app.command("ack")(casework.ack)
+app.command("close")(casework.close)
+app.command("approve")(casework.approve)
+app.command("export")(export)
 
 
 @app.command("list")
@@ -32,7 +38,7 @@ def list_(
     for it in found:
         typer.echo(
             f"{it.id[:8]}  {it.opened_at:%Y-%m-%d %H:%M:%S}Z  {it.state:<9} {it.severity:<8} {it.rule:<16} "
-            f"{printable(it.summary, 120)}"
+            f"{printable(it.summary, 120)}{_people(it)}"
         )
 
 
@@ -64,6 +70,14 @@ def show(
     print_incident(found, events, evidence)
 
 
+def _people(it: Incident) -> str:
+    if it.conclusion is not None:
+        return f" [{it.conclusion.disposition.replace('_', ' ')}, by {printable(it.conclusion.by.name, 40)}]"
+    if it.proposal is not None:
+        return f" [{printable(it.proposal.by.name, 40)} proposed to close it: awaits a second person]"
+    return "" if it.acknowledged_by is None else f" [{printable(it.acknowledged_by.name, 40)} looks into it]"
+
+
 def _row(it: Incident) -> dict[str, object]:
     return {
         "id": it.id,
@@ -76,6 +90,11 @@ def _row(it: Incident) -> dict[str, object]:
         "updated_at": it.updated_at.isoformat(),
         "findings": it.findings,
         "recovered_by": it.recovered_by,
+        "acknowledged_by": None if it.acknowledged_by is None else str(it.acknowledged_by),
+        "acknowledged_at": None if it.acknowledged_at is None else it.acknowledged_at.isoformat(),
+        "proposal": None if it.proposal is None else it.proposal.row(),
+        "proposal_voided_at": None if it.voided_at is None else it.voided_at.isoformat(),
+        "conclusion": None if it.conclusion is None else it.conclusion.row(),
     }
 
 
@@ -92,6 +111,8 @@ def _event_row(it: IncidentEvent) -> dict[str, object]:
         }
     if it.recovery is not None:
         row |= {"by": it.recovery.by}
+    if it.actor is not None:
+        row |= {"by": it.actor.name, "uid": it.actor.uid, "login": it.actor.login, "note": it.note}
     return row
 
 
@@ -117,6 +138,7 @@ def _evidence_row(it: Compared | Judged) -> dict[str, object]:
         "delivered_reply": it.delivered_reply,
         "gap": None if it.comparison is None else it.comparison.gap,
         "tau": None if it.comparison is None else it.comparison.tau,
+        "windowed": it.comparison is not None and it.comparison.windowed,
         "edited": [
             {
                 "start": span.start,

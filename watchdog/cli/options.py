@@ -13,8 +13,23 @@ ConfigOption = Annotated[
     list[Path],
     typer.Option("--config", "-c", help="A configuration file or folder; may be repeated.", envvar="WATCHDOG_CONFIG"),
 ]
+LedgerOption = Annotated[
+    Path | None, typer.Option("--ledger", help="The ledger file, instead of the one the configuration names.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 TargetOption = Annotated[str | None, typer.Option("--target", "-t", help="Only this target.")]
+
+
+def ledger_path(ledger: Path | None, config: list[Path]) -> Path:
+    """Return the ledger that the options name.
+
+    Raises ConfigError when it is to be read from a configuration that cannot be.
+    """
+    if ledger is not None:
+        return ledger
+    from watchdog.wiring import read_config  # noqa: PLC0415 - heavy, and not needed when the file was named
+
+    return read_config(config).settings.ledger
 
 
 def print_json(value: object) -> None:

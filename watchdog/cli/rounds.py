@@ -10,6 +10,7 @@ from watchdog.blind_findings import first_step
 from watchdog.blindness import is_blind
 from watchdog.cli.exits import Exit, unmeasured
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, TargetOption, print_json
+from watchdog.cli.unwritten import require_recorded
 from watchdog.domain.decisions import RoundSkipped
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.text import printable
@@ -20,7 +21,7 @@ from watchdog.rounds import RoundReport
 def baseline(
     config: ConfigOption = DEFAULT_CONFIG,
     target: TargetOption = None,
-    questions: Annotated[int, typer.Option(min=20, max=2000, help="Questions to ask; more make alarms faster.")] = 48,
+    questions: Annotated[int, typer.Option(min=20, max=2000, help="Questions to ask; more make alarms faster.")] = 96,
     corrections: Annotated[int, typer.Option(min=4, max=200, help="Corrections to send per probe and channel.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,6 +39,7 @@ def baseline(
         app.courier.deliver_due()
     if as_json:
         print_json(shown)
+    require_recorded(app)
     raise typer.Exit(Exit.FINDING if standing else Exit.CLEAN)
 
 
@@ -58,6 +60,7 @@ def once(config: ConfigOption = DEFAULT_CONFIG, target: TargetOption = None, as_
         print_json([_round_row(it) for it in reports])
     elif waiting is not None:
         typer.echo(f"a notice could not be delivered yet; the next attempt is due at {waiting:%H:%M:%S} UTC")
+    require_recorded(app)
     raise typer.Exit(_exit_of(reports))
 
 

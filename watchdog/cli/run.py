@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from watchdog.cli.exits import Exit
+from watchdog.cli.exits import Exit, exit_code
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption
+from watchdog.cli.unwritten import require_recorded
+from watchdog.errors import LedgerError
 
 _START_S = 600.0
 """What the service manager is asked for while weights are loaded."""
@@ -39,6 +41,12 @@ def run(
         signal.signal(signal.SIGHUP, lambda *_: daemon.tell(Order.RELOAD, "signal SIGHUP"))
         daemon.run()
         reason[0] = daemon.why
+    code = Exit.CLEAN
+    try:
+        require_recorded(app)
+    except LedgerError as exc:
+        typer.echo(f"Error: {exc.problem}\nTry:   {exc.hint}", err=True)
+        code = exit_code(exc)
     sys.stdout.flush()
     # Not sys.exit: it would wait for the threads of abandoned rounds, and an endpoint can hold one for minutes.
-    os._exit(Exit.CLEAN)
+    os._exit(code)

@@ -43,6 +43,8 @@ alerts:
   - name: oncall
     kind: webhook
     url-env: ONCALL_WEBHOOK_URL         # the URL is a credential: it is never printed
+
+# false-incidents-per-year: 0.1         # how many the whole installation may open by chance
 """
 
 
@@ -91,7 +93,8 @@ def check_config(
 
 
 def _settings_row(loaded: "Loaded", config: Sequence[Path]) -> dict[str, object]:
-    from watchdog.config.durations import show_duration  # noqa: PLC0415 - loads pydantic
+    from watchdog.allotment import streams_of  # noqa: PLC0415 - loads pydantic
+    from watchdog.config.durations import show_duration  # noqa: PLC0415 - the same
 
     settings = loaded.settings
     targets = [
@@ -115,11 +118,14 @@ def _settings_row(loaded: "Loaded", config: Sequence[Path]) -> dict[str, object]
         "ledger": str(settings.ledger),
         "targets": targets,
         "alerts": [{"name": it.name, "kind": it.kind} for it in settings.alerts],
+        "false_incidents_per_year": settings.false_incidents_per_year,
+        "streams": len(streams_of(settings)),
     }
 
 
 def _print_settings(loaded: "Loaded", config: Sequence[Path]) -> None:
-    from watchdog.config.durations import show_duration  # noqa: PLC0415 - loads pydantic
+    from watchdog.allotment import streams_of  # noqa: PLC0415 - loads pydantic
+    from watchdog.config.durations import show_duration  # noqa: PLC0415 - the same
 
     settings = loaded.settings
     typer.echo(f"{', '.join(map(str, config))}: fine; ledger {settings.ledger}")
@@ -138,3 +144,5 @@ def _print_settings(loaded: "Loaded", config: Sequence[Path]) -> None:
         typer.echo(f"  alerts {alert.name}: {alert.kind}")
     if not settings.alerts:
         typer.echo("  alerts: none; incidents are recorded, and nobody is told")
+    budget, streams = settings.false_incidents_per_year, len(streams_of(settings))
+    typer.echo(f"  false incidents: at most {budget:g} a year by chance, split over {streams} streams of evidence")

@@ -18,6 +18,7 @@ from watchdog.domain.incidents import Incident, IncidentState
 from watchdog.domain.text import printable
 
 if TYPE_CHECKING:
+    from watchdog.ports import LedgerState
     from watchdog.status import Snapshot, TargetStatus
 
 _STALE_S = 20.0
@@ -42,7 +43,10 @@ class _Standing:
         if any(not is_blind(it.rule) for it in self.incidents):
             return Exit.FINDING
         trouble = (
-            bool(self.incidents) or any(it.late or it.blind for it in self.snapshot.targets) or _stuck(self.snapshot)
+            bool(self.incidents)
+            or bool(self.snapshot.ledger.problem)
+            or any(it.late or it.blind for it in self.snapshot.targets)
+            or _stuck(self.snapshot)
         )
         return Exit.NOT_EVALUATED if trouble else Exit.CLEAN
 
@@ -129,6 +133,7 @@ def _print_running(it: Snapshot) -> None:
         f"rounds: {it.rounds} ended, {it.failed} failed, {it.missed} missed, "
         f"{it.late_p99_s:.2f} s late at the 99th percentile; the clock was moved {it.clock_jumps} times"
     )
+    _print_ledger(it.ledger)
     for name in _stuck(it):
         typer.echo(f"STUCK: the {name} loop does not move")
     if it.reload_problem:
@@ -137,6 +142,14 @@ def _print_running(it: Snapshot) -> None:
         typer.echo(f"logs: {it.logs_dropped} lines dropped, because nobody reads them fast enough")
     _print_targets("LATE", late, lambda target: f"due for {target.due_s or 0:.0f} s")
     _print_targets("BLIND", blind, lambda target: printable(target.blind, 160))
+
+
+def _print_ledger(it: LedgerState) -> None:
+    typer.echo(f"ledger: {it.engine}; {it.reserve >> 20} MiB in reserve, {it.held:,} decisions held in memory")
+    if it.problem:
+        lost = f"; {it.dropped:,} dropped" if it.dropped else ""
+        since = "" if it.since is None else f", since {it.since:%Y-%m-%d %H:%M:%S} UTC"
+        typer.echo(f"LEDGER: {printable(it.problem, 240)}{since}{lost}; {it.hint}")
 
 
 def _print_targets(word: str, targets: list[TargetStatus], say: Callable[[TargetStatus], str]) -> None:

@@ -10,6 +10,9 @@ from watchdog.config.shapes import Shape
 from watchdog.config.tree import locate, where
 from watchdog.config.words import nearest
 
+_REPLACED = {"false-alarm-probability": "'false-incidents-per-year', which counts for the whole installation"}
+"""Keys of the top level that are no more, and what took their place."""
+
 _TYPES = {
     "bool": "true or false",
     "dict": "keys with values",
@@ -56,6 +59,8 @@ def faults(tree: yaml.Node, exc: ValidationError, model: type[BaseModel]) -> lis
 def _said(error: ErrorDetails, shape: Shape) -> str:
     loc, last = error["loc"], error["loc"][-1:]
     match error["type"]:
+        case "extra_forbidden" if len(loc) == 1 and loc[0] in _REPLACED:
+            said = f"this key was replaced by {_REPLACED[str(loc[0])]}"
         case "extra_forbidden":
             said = f"unknown key{nearest(loc[-1], shape.at(loc[:-1]).keys, what='the keys here are')}"
         case "missing":

@@ -88,11 +88,11 @@ class Settings(Section, Generic[ChannelT, NotifierT]):
 
     ledger: Path
     origin: str | None = None
-    """Name of the ledger in its checkpoints, for life; by default made of the host's name when the ledger is."""
+    """Name of the ledger in its checkpoints; by default made of the host's name when the ledger is."""
     signing_key_file: Path | None = None
     """Where the key is that signs checkpoints; by default beside the ledger."""
     targets: tuple[TargetSettings[ChannelT], ...] = Field(min_length=1)
     alerts: tuple[NotifierT, ...] = ()
-    false_alarm_probability: Annotated[float, Field(gt=0, le=0.1)] = 0.001
-    """Chance of one false alarm in the whole life of a target, over all its streams together."""
+    false_incidents_per_year: Annotated[float, Field(gt=0, le=12)] = 0.1
+    """How many incidents may open by chance in a year, over all targets and streams together."""
     logs: LogSettings = LogSettings()

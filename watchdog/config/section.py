@@ -20,10 +20,15 @@ class Section(BaseModel):
 class KindSection(Section):
     """A section whose `kind` says which implementation it configures."""
 
-    scores: ClassVar[bool] = False
-    """Whether the model's probabilities come with a channel of this kind, so that replies can be held against it."""
+    local: ClassVar[bool] = False
+    """Whether it is in this process: then it costs no tokens, needs no network, and is worth keeping at a reload."""
 
     kind: str
+
+    @property
+    def scores(self) -> bool:
+        """Whether the model's probabilities come with such a channel, so that replies can be held against it."""
+        return False
 
 
 class NotifierSection(KindSection):

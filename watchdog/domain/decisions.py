@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-from watchdog.domain.comparisons import Comparison
-from watchdog.domain.evidence import Baseline, Stream
+from watchdog.domain.actors import Actor
+from watchdog.domain.comparisons import Comparison, SideCheck
+from watchdog.domain.evidence import Baseline, Share, Stream
 from watchdog.domain.exchanges import ChannelRole, Reason
+from watchdog.domain.exhibits import Exhibit
 from watchdog.domain.incidents import IncidentEvent
 from watchdog.domain.notices import Attempt
 from watchdog.domain.sight import Sight
@@ -39,12 +41,38 @@ class KeyAdopted:
 
     at: datetime
     origin: str
-    """Name of the ledger in its checkpoints, for life."""
+    """Name of the ledger in its checkpoints, until a fork is declared."""
     key: str
     """The verifier key, as C2SP signed-note writes it."""
     endorsement: str | None
     """The change as a note signed by the key before; None for the first key, and when that one was lost."""
     kind: Literal["key_adopted"] = field(default="key_adopted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkDeclared:
+    """The leaves before this one came from a backup; from here on the ledger has another name, and another key."""
+
+    at: datetime
+    origin: str
+    """Name of the ledger in its checkpoints from this leaf on."""
+    key: str
+    """The verifier key of that name, as C2SP signed-note writes it."""
+    parent_origin: str
+    """Name of the ledger up to here."""
+    parent_size: int
+    """Leaves that are kept of the parent; the index of this leaf."""
+    parent_root: str
+    """Merkle root over them, in hex."""
+    parent_checkpoint: str
+    """The parent's signed checkpoint of exactly this head."""
+    endorsement: str | None
+    """The new key as a note signed by the parent's; None when that one was lost."""
+    reason: str
+    by: Actor
+    lost: str | None
+    """A checkpoint of the parent beyond this head, which shows how much is lost; None when nobody has one."""
+    kind: Literal["fork_declared"] = field(default="fork_declared")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +82,17 @@ class Enrolled:
     at: datetime
     baseline: Baseline
     kind: Literal["enrolled"] = field(default="enrolled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharesAllotted:
+    """What the streams may use of the false incidents that the installation is allowed; all that are in force."""
+
+    at: datetime
+    false_incidents_per_year: float
+    """The budget of the whole installation."""
+    shares: tuple[Share, ...]
+    kind: Literal["shares_allotted"] = field(default="shares_allotted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +110,8 @@ class Judged:
     model: str
     reply: str
     verdict: Verdict
+    exhibit: Exhibit | None = None
+    """What the grade was given for; None when nothing was answered."""
     kind: Literal["judged"] = field(default="judged")
 
 
@@ -92,7 +133,15 @@ class Compared:
     comparison: Comparison | None
     reason: Reason | None
     """Why nothing could be compared; None when it could."""
+    exhibit: Exhibit | None = None
+    """What the comparison was made from; None when nothing could be compared."""
+    sides: tuple[SideCheck, ...] = ()
+    """What the same question's replies on our own channels came to; empty when they were not asked."""
     kind: Literal["compared"] = field(default="compared")
+
+    def side(self, of: ChannelRole, under: ChannelRole) -> SideCheck | None:
+        """Return the check of one channel's reply under one channel's model; None when it was not made."""
+        return next((it for it in self.sides if (it.of, it.under) == (of, under)), None)
 
     @property
     def byte_different(self) -> bool:
@@ -156,7 +205,7 @@ class SightChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentChanged:
-    """An incident opened, repeated, escalated or recovered."""
+    """An incident took a step: by a finding, by a recovery, or by a person."""
 
     at: datetime
     event: IncidentEvent
@@ -209,6 +258,24 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """The leaves right before this one were held in memory, because the file could not be written when they were made.
+
+    They bear the times of their making, and their pages went out then.
+    """
+
+    at: datetime
+    since: datetime
+    """When the file could not be written for the first time."""
+    decisions: int
+    """How many leaves before this one were held."""
+    dropped: int
+    """How many more were made, and dropped because memory is finite; never incidents and notices."""
+    why: str
+    kind: Literal["held_back"] = field(default="held_back")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """How often a target is watched."""
 
@@ -252,6 +319,9 @@ class RoundsMissed:
     kind: Literal["rounds_missed"] = field(default="rounds_missed")
 
 
+Handover = KeyAdopted | ForkDeclared
+"""A leaf from which on checkpoints are signed with another key."""
+
 Decision = (
     Started
     | Reloaded
@@ -259,9 +329,12 @@ Decision = (
     | ScheduleCommitted
     | ScheduleRevealed
     | RoundsMissed
+    | HeldBack
     | Stopped
     | KeyAdopted
+    | ForkDeclared
     | Enrolled
+    | SharesAllotted
     | Judged
     | Compared
     | Weighed

@@ -34,25 +34,54 @@ class Stream:
 
     rule: str
     subject: str
+    enrolled_at: datetime | None = None
+    """The enrolment that the evidence is held against; None before the first observation."""
     log_e: tuple[float, ...] = ()
-    """Log wealth of each bet in the mixture, in nats; empty before the first observation."""
+    """Log evidence for each rate that is bet on, for a trouble that has begun, in nats; empty before the first one."""
+    log_evidence: float = 0.0
+    """All of it together, in nats."""
     trials: int = 0
     hits: int = 0
     first_hit_at: datetime | None = None
     alarmed: bool = False
     alarms: int = 0
-    """How often this stream has alarmed in its life; each re-arm spends less of its share."""
+    """How often this stream has alarmed in its life."""
     clean: int = 0
     """Rounds in a row without a hit since the alarm."""
+    arming: int = 1
+    """How often its evidence began anew, the first time included; each time spends less of the stream's share."""
+
+    def __post_init__(self) -> None:
+        if self.enrolled_at is not None:
+            object.__setattr__(self, "enrolled_at", utc(self.enrolled_at))
 
     @property
     def evidence(self) -> float:
         """The evidence value: an e-value, 1 when nothing was seen."""
-        if not self.log_e:
-            return 1.0
-        highest = max(self.log_e)
-        return math.exp(min(highest, 700.0)) * sum(math.exp(x - highest) for x in self.log_e) / len(self.log_e)
+        return math.exp(min(self.log_evidence, 700.0))
 
     def rearmed(self) -> "Stream":
         """Return the stream as it starts again after a recovery: no evidence, its number of alarms kept."""
-        return replace(self, log_e=(), trials=0, hits=0, first_hit_at=None, alarmed=False, clean=0)
+        return replace(self._anew(), alarmed=False, clean=0)
+
+    def held_against(self, baseline: Baseline) -> "Stream":
+        """Return the stream as it is weighed under a baseline: after another enrolment its evidence begins anew."""
+        if self.enrolled_at == baseline.enrolled_at:
+            return self
+        stream = self if self.enrolled_at is None else self._anew()
+        return replace(stream, enrolled_at=baseline.enrolled_at)
+
+    def _anew(self) -> "Stream":
+        return replace(self, log_e=(), log_evidence=0.0, trials=0, hits=0, first_hit_at=None, arming=self.arming + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a stream may use, for ever, of the false incidents that the whole installation is allowed."""
+
+    rule: str
+    subject: str
+    part: float
+    """Of the installation's budget, from 0 to 1."""
+    alpha: float
+    """The largest expected number of false alarms in the stream's whole life."""

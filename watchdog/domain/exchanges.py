@@ -46,6 +46,7 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     BLOCKED = "blocked"
     UNSCORABLE = "unscorable"
+    TOO_LONG = "too_long"
     AMBIGUOUS = "ambiguous"
     CACHED = "cached"
     HIDDEN_REASONING = "hidden_reasoning"

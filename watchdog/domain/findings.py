@@ -1,11 +1,13 @@
 """One conclusion about one subject: the only thing probes, comparisons and detectors hand on."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from watchdog.domain.comparisons import Span
+from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.times import utc
 
 
@@ -23,6 +25,39 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
+class Suspect(StrEnum):
+    """Who did it, as far as the channels beside each other tell."""
+
+    NOBODY = "nobody"
+    UNKNOWN = "unknown"
+    OURSELVES = "ourselves"
+    """The watchdog: its scorer, its transport, its copy of the weights, or its link."""
+    WRAPPER = "wrapper"
+    """Whatever is between the model and its users."""
+    PROVIDER = "provider"
+    """Whoever serves the model behind the delivered channel."""
+    MODEL = "model"
+    """The model as it was handed over, or trained."""
+    DEPLOYED_MODEL = "deployed_model"
+    """The model as it is deployed, changed or steered since it was handed over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NegativeControl:
+    """What the same test says of replies that nobody can have edited: those of the scoring model's own channel."""
+
+    channel: ChannelRole
+    hits: int
+    trials: int
+    evidence_value: float
+
+    def __str__(self) -> str:
+        return (
+            f"the same test on the {self.channel} channel's own replies: {self.hits} of {self.trials} flagged, "
+            f"evidence {self.evidence_value:,.2g} to 1"
+        )
+
+
 def fingerprint(rule: str, subject: str) -> str:
     """Name the incident of a rule and subject; severity is not part of it, so it may rise inside one."""
     return hashlib.sha256(f"{rule}\0{subject}".encode()).hexdigest()
@@ -37,7 +72,7 @@ class Finding:
     severity: Severity
     summary: str
     attribution: str
-    """Who did it, as far as the comparison of channels tells."""
+    """Who did it, as far as the comparison of channels tells, in a sentence."""
     promise: str
     """How often a finding like this would be wrong, and under which assumption."""
     next_step: str
@@ -49,6 +84,10 @@ class Finding:
     """Ids of the comparisons and verdicts behind it."""
     since: datetime
     seen_at: datetime
+    suspect: Suspect = Suspect.UNKNOWN
+    """The same as `attribution`, in one word."""
+    control: NegativeControl | None = None
+    """The negative control as it stood then; None when there is none for this rule."""
 
     @property
     def how_sure(self) -> str:
@@ -65,6 +104,18 @@ class Finding:
     def fingerprint(self) -> str:
         """The incident this finding belongs to."""
         return fingerprint(self.rule, self.subject)
+
+    @property
+    def id(self) -> str:
+        """Name the finding by its source, so that the ledger takes in the same one once, however often it comes.
+
+        SHA-256, in hex, of the JSON array [rule, subject, severity, sorted ids of its evidence]. Where there is no
+        such id, `since` and `seen_at` follow in the array.
+        """
+        source: list[object] = [self.rule, self.subject, self.severity, sorted(self.evidence)]
+        if not self.evidence:
+            source += [self.since.isoformat(), self.seen_at.isoformat()]
+        return hashlib.sha256(json.dumps(source, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,29 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from watchdog.domain.findings import Finding, Recovery, Severity
+from watchdog.domain.actors import Actor
+from watchdog.domain.conclusions import Conclusion
+from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
+from watchdog.domain.text import written
 
 _NAMESPACE = uuid.UUID("5f0f2b0e-64a5-5c0e-9a39-2f0f3f6a7c11")
+_LONGEST_NOTE = 1000
+
+
+class RefusedError(ValueError):
+    """A step that an incident's life does not allow, and what to do instead."""
+
+    def __init__(self, problem: str, *, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
 
 
 class IncidentState(StrEnum):
-    """Where an incident stands."""
+    """Where an incident stands. Rules open it and let it recover; only people close it."""
 
     OPEN = "open"
     RECOVERED = "recovered"
+    CLOSED = "closed"
 
 
 class EventKind(StrEnum):
@@ -24,6 +37,9 @@ class EventKind(StrEnum):
     REPEATED = "repeated"
     ESCALATED = "escalated"
     RECOVERED = "recovered"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSE_PROPOSED = "close_proposed"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +52,34 @@ class Incident:
     fingerprint: str
     state: IncidentState
     severity: Severity
+    """The highest that it ever reached."""
     summary: str
     opened_at: datetime
     updated_at: datetime
     findings: int
     """How many findings it has taken in."""
+    suspect: Suspect = Suspect.UNKNOWN
+    """Who did it, as the newest finding says."""
     recovered_by: str | None = None
+    acknowledged_by: Actor | None = None
+    """Who looks into it; the last one who said so."""
+    acknowledged_at: datetime | None = None
+    proposal: Conclusion | None = None
+    """A closing that a second person has not approved yet."""
+    voided_at: datetime | None = None
+    """When a finding voided the last proposal; None when none was, or another took its place."""
+    conclusion: Conclusion | None = None
+    """How it was closed; None while it is not."""
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether one person alone cannot close it."""
+        return self.severity is Severity.CRITICAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentEvent:
-    """One step in an incident's life, with the finding or the recovery that caused it."""
+    """One step in an incident's life, with the finding, the recovery or the person that caused it."""
 
     id: str
     kind: EventKind
@@ -55,18 +88,25 @@ class IncidentEvent:
     """The incident after the step."""
     finding: Finding | None = None
     recovery: Recovery | None = None
+    actor: Actor | None = None
+    note: str = ""
+    """What the person said about it."""
 
     @property
     def pages(self) -> bool:
-        """Whether people are told: everything but a repetition."""
-        return self.kind is not EventKind.REPEATED
+        """Whether people are told: of what rules see, but no repetition; and of a closing that no recovery preceded."""
+        told = {EventKind.OPENED, EventKind.ESCALATED, EventKind.RECOVERED}
+        return self.kind in told or (self.kind is EventKind.CLOSED and self.incident.recovered_by is None)
 
 
 def absorb(current: Incident | None, finding: Finding) -> IncidentEvent:
-    """Take a finding into the open incident about its rule and subject, or open one."""
+    """Take a finding into the open incident about its rule and subject, or open one.
+
+    It voids a proposed closing: whoever proposed it did not know of the finding.
+    """
     if current is None or current.state is not IncidentState.OPEN:
         incident = Incident(
-            id=_id(finding.fingerprint, finding.seen_at.isoformat()),
+            id=_id(finding.fingerprint, finding.seen_at.isoformat(), finding.id),
             rule=finding.rule,
             subject=finding.subject,
             fingerprint=finding.fingerprint,
@@ -76,6 +116,7 @@ def absorb(current: Incident | None, finding: Finding) -> IncidentEvent:
             opened_at=finding.seen_at,
             updated_at=finding.seen_at,
             findings=1,
+            suspect=finding.suspect,
         )
         kind = EventKind.OPENED
     else:
@@ -87,6 +128,9 @@ def absorb(current: Incident | None, finding: Finding) -> IncidentEvent:
             summary=finding.summary,
             updated_at=finding.seen_at,
             findings=current.findings + 1,
+            suspect=finding.suspect,
+            proposal=None,
+            voided_at=finding.seen_at if current.proposal is not None else current.voided_at,
         )
     return IncidentEvent(
         id=_id(incident.id, kind, str(incident.findings)),
@@ -112,6 +156,75 @@ def recover(current: Incident, recovery: Recovery) -> IncidentEvent:
         incident=incident,
         recovery=recovery,
     )
+
+
+def acknowledge(current: Incident, *, by: Actor, now: datetime, note: str = "") -> IncidentEvent:
+    """Note that somebody looks into an incident; whoever comes later takes over.
+
+    Raises RefusedError when it is closed, ValueError when the note is no text.
+    """
+    _require_not_closed(current, "acknowledged")
+    note = written("a note", note, _LONGEST_NOTE, lines=True)
+    incident = replace(current, acknowledged_by=by, acknowledged_at=now, updated_at=now)
+    return _by_person(EventKind.ACKNOWLEDGED, incident, by, now, note)
+
+
+def close(current: Incident, conclusion: Conclusion) -> IncidentEvent:
+    """Close an incident with a conclusion; a critical one is only proposed to be closed, until `approve`.
+
+    A further proposal takes the place of the one before. Raises RefusedError when it is closed already.
+    """
+    _require_not_closed(current, "closed again")
+    by, now = conclusion.by, conclusion.concluded_at
+    if current.needs_approval:
+        incident = replace(current, proposal=conclusion, voided_at=None, updated_at=now)
+        return _by_person(EventKind.CLOSE_PROPOSED, incident, by, now)
+    return _by_person(EventKind.CLOSED, _closed(current, conclusion, now), by, now)
+
+
+def approve(current: Incident, *, by: Actor, now: datetime) -> IncidentEvent:
+    """Close an incident as somebody else proposed.
+
+    Raises RefusedError when nothing is proposed, a finding voided it, or the approver is the proposer.
+    """
+    _require_not_closed(current, "approved")
+    proposal = current.proposal
+    if proposal is None:
+        raise RefusedError(
+            f"incident {current.id[:8]} has no proposed closing{_why_none(current)}",
+            hint=f"read `incidents show {current.id[:8]}`, then propose one with `incidents close {current.id[:8]}`",
+        )
+    same = by.same_as(proposal.by)
+    if same:
+        raise RefusedError(
+            f"incident {current.id[:8]} needs the approval of a second person, and this is taken for the first: {same}",
+            hint="let somebody else log in under an account of their own and run `incidents approve` there",
+        )
+    approved = replace(proposal, approved_by=by)
+    return _by_person(EventKind.CLOSED, _closed(current, approved, now), by, now)
+
+
+def _closed(current: Incident, conclusion: Conclusion, now: datetime) -> Incident:
+    return replace(current, state=IncidentState.CLOSED, proposal=None, conclusion=conclusion, updated_at=now)
+
+
+def _require_not_closed(current: Incident, what: str) -> None:
+    if current.state is IncidentState.CLOSED:
+        raise RefusedError(
+            f"incident {current.id[:8]} is closed and cannot be {what}",
+            hint="its conclusion stands; a finding after it opens a new incident (`incidents list`)",
+        )
+
+
+def _why_none(current: Incident) -> str:
+    if current.voided_at is None:
+        return ""
+    return f" any more: a finding of {current.voided_at:%Y-%m-%d %H:%M:%S} UTC came after it, and voided it"
+
+
+def _by_person(kind: EventKind, incident: Incident, by: Actor, now: datetime, note: str = "") -> IncidentEvent:
+    id_ = _id(incident.id, kind, now.isoformat(), by.name)
+    return IncidentEvent(id=id_, kind=kind, at=now, incident=incident, actor=by, note=note)
 
 
 def _id(*parts: str) -> str:

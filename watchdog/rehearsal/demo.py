@@ -240,8 +240,6 @@ def _write_config(config: Path, ledger: Path, stage: Stage, public: str, pager: 
     settings = {
         "ledger": str(ledger.absolute()),
         "targets": [target],
-        # A demo lives for minutes: one false alarm in a hundred of them is a fair price for an answer in one round.
-        "false-alarm-probability": 0.01,
         "alerts": [{"name": "oncall", "kind": "webhook", "url": pager}],
     }
     config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")

@@ -33,8 +33,77 @@ _TABLES = (
         edited TEXT NOT NULL,
         delivered_reply TEXT NOT NULL,
         reason TEXT,
+        exhibit TEXT,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (id)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE conclusion (
+        incident_id TEXT NOT NULL,
+        disposition TEXT NOT NULL,
+        root_cause TEXT NOT NULL,
+        corrective_action TEXT NOT NULL,
+        affected_from TEXT,
+        affected_to TEXT,
+        known_at TEXT,
+        affected TEXT NOT NULL,
+        reference_list TEXT NOT NULL,
+        concluded_by TEXT NOT NULL,
+        concluded_by_uid INTEGER NOT NULL,
+        concluded_by_login INTEGER,
+        concluded_at TEXT NOT NULL,
+        approved_by TEXT,
+        approved_by_uid INTEGER,
+        approved_by_login INTEGER,
+        closed_at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (incident_id)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE exhibit (
+        digest TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        leaf INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (digest)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE finding (
+        id TEXT NOT NULL,
+        incident_id TEXT NOT NULL,
+        event_id TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        seen_at TEXT NOT NULL,
+        evidence_value REAL NOT NULL,
+        summary TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (id)
+    )
+     STRICT
+    """,
+    """
+    CREATE INDEX finding_by_incident ON finding (incident_id)
+    """,
+    """
+    CREATE TABLE fork (
+        leaf INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        parent_origin TEXT NOT NULL,
+        parent_size INTEGER NOT NULL,
+        parent_root TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        declared_by TEXT NOT NULL,
+        lost TEXT,
+        PRIMARY KEY (leaf)
     )
      STRICT
     """,
@@ -51,6 +120,11 @@ _TABLES = (
         updated_at TEXT NOT NULL,
         findings INTEGER NOT NULL,
         recovered_by TEXT,
+        acknowledged_by TEXT,
+        acknowledged_at TEXT,
+        proposed_by TEXT,
+        proposed_at TEXT,
+        closed_at TEXT,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (id)
     )
@@ -67,6 +141,10 @@ _TABLES = (
         at TEXT NOT NULL,
         severity TEXT NOT NULL,
         summary TEXT NOT NULL,
+        actor TEXT,
+        actor_uid INTEGER,
+        actor_login INTEGER,
+        note TEXT NOT NULL,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (id)
     )
@@ -93,6 +171,7 @@ _TABLES = (
         attempts INTEGER NOT NULL,
         queued_at TEXT NOT NULL,
         next_at TEXT,
+        answered_at TEXT,
         answer TEXT,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (notice_id)
@@ -128,6 +207,7 @@ _TABLES = (
         leaf INTEGER NOT NULL,
         kind TEXT NOT NULL,
         at TEXT NOT NULL,
+        target TEXT,
         detail TEXT NOT NULL,
         PRIMARY KEY (leaf)
     )
@@ -141,6 +221,17 @@ _TABLES = (
         day TEXT NOT NULL,
         value TEXT NOT NULL,
         PRIMARY KEY (leaf)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE share (
+        rule TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        part REAL NOT NULL,
+        alpha REAL NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (rule, subject)
     )
      STRICT
     """,
@@ -209,6 +300,7 @@ _TABLES = (
         reason TEXT,
         why TEXT NOT NULL,
         reply TEXT NOT NULL,
+        exhibit TEXT,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (id)
     )
@@ -216,10 +308,98 @@ _TABLES = (
     """,
 )
 
+_VIEWS = (
+    """
+    CREATE VIEW incident_timeline AS
+    SELECT e.incident_id AS incident, i.rule, i.subject, e.kind, e.at, e.severity, e.summary, e.actor, e.note,
+        e.id AS event, e.leaf
+    FROM incident_event AS e LEFT JOIN incident AS i ON i.id = e.incident_id
+    """,
+    """
+    CREATE VIEW incident_reaction AS
+    WITH reached AS (
+        SELECT i.id AS incident, i.rule, i.subject, i.severity, i.state, c.disposition, i.opened_at,
+            (SELECT min(o.answered_at) FROM incident_event AS e JOIN outbox AS o ON o.event_id = e.id
+                WHERE e.incident_id = i.id AND o.state = 'accepted') AS told_at,
+            (SELECT min(e.at) FROM incident_event AS e
+                WHERE e.incident_id = i.id AND e.kind = 'acknowledged') AS acknowledged_at,
+            (SELECT min(e.at) FROM incident_event AS e
+                WHERE e.incident_id = i.id AND e.kind = 'recovered') AS recovered_at,
+            i.closed_at, i.leaf
+        FROM incident AS i LEFT JOIN conclusion AS c ON c.incident_id = i.id
+    )
+    SELECT incident, rule, subject, severity, state, disposition, opened_at, told_at, acknowledged_at, recovered_at,
+        closed_at,
+        round((julianday(told_at) - julianday(opened_at)) * 86400, 3) AS seconds_to_told,
+        round((julianday(acknowledged_at) - julianday(opened_at)) * 86400, 3) AS seconds_to_acknowledged,
+        round((julianday(recovered_at) - julianday(opened_at)) * 86400, 3) AS seconds_to_recovered,
+        round((julianday(closed_at) - julianday(opened_at)) * 86400, 3) AS seconds_to_closed, leaf
+    FROM reached
+    """,
+    """
+    CREATE VIEW notice_log AS
+    SELECT e.incident_id AS incident, i.rule, i.subject, e.kind, e.at, o.notifier, o.state,
+        CASE o.state WHEN 'accepted' THEN o.answered_at END AS told_at,
+        CASE o.state WHEN 'accepted' THEN round((julianday(o.answered_at) - julianday(e.at)) * 86400, 3) END AS seconds,
+        o.attempts, o.answered_at, o.answer, o.notice_id AS notice, o.leaf
+    FROM outbox AS o LEFT JOIN incident_event AS e ON e.id = o.event_id LEFT JOIN incident AS i ON i.id = e.incident_id
+    """,
+    """
+    CREATE VIEW blind_window AS
+    WITH sign AS (
+        SELECT leaf, at, kind, detail FROM run
+        UNION ALL
+        SELECT leaf, at, 'round', target FROM round
+    ), pair AS (
+        SELECT leaf, kind, detail, at AS since, lead(at) OVER (ORDER BY leaf) AS until FROM sign
+    )
+    SELECT 'stopped' AS kind, NULL AS subject, since, until, detail, leaf FROM pair WHERE kind = 'stopped'
+    UNION ALL
+    SELECT 'unheard', NULL, since, until, 'last sign of life: ' || kind, leaf FROM pair
+    WHERE kind <> 'stopped' AND (julianday(until) - julianday(since)) * 86400 > 900
+    UNION ALL
+    SELECT 'missed', NULL, at, at, detail, leaf FROM run WHERE kind = 'rounds_missed'
+    UNION ALL
+    SELECT 'skipped', target, at, at, detail, leaf FROM run WHERE kind = 'round_skipped'
+    UNION ALL
+    SELECT 'blind', i.subject, i.opened_at,
+        (SELECT min(e.at) FROM incident_event AS e WHERE e.incident_id = i.id AND e.kind IN ('recovered', 'closed')),
+        i.summary, i.leaf
+    FROM incident AS i WHERE i.rule = 'blind' OR substr(i.rule, 1, 6) = 'blind.'
+    """,
+    """
+    CREATE VIEW coverage_by_day AS
+    SELECT day, target, sum(1 - enrolment - skipped) AS rounds, sum(enrolment) AS enrolment_rounds,
+        sum(compared) AS compared, sum(flagged) AS flagged, sum(judged) AS judged, sum(unmeasured) AS unmeasured,
+        sum(skipped) AS skipped, sum(tokens) AS tokens
+    FROM (
+        SELECT substr(started_at, 1, 10) AS day, target, enrolment, compared, flagged, judged, unmeasured, 0 AS skipped,
+            tokens
+        FROM round
+        UNION ALL
+        SELECT substr(at, 1, 10), target, 0, 0, 0, 0, 0, 1, 0 FROM run WHERE kind = 'round_skipped'
+    )
+    GROUP BY 1, 2
+    """,
+    """
+    CREATE VIEW verdicts_by_day AS
+    SELECT substr(at, 1, 10) AS day, target, channel, family, arm,
+        sum(grade = 'complied') AS complied, sum(grade = 'verbal_only') AS verbal_only,
+        sum(grade = 'resisted') AS resisted, sum(grade = 'over_complied') AS over_complied,
+        sum(grade = 'unable') AS unable, sum(grade = 'unmeasured') AS unmeasured
+    FROM verdict GROUP BY 1, 2, 3, 4, 5
+    """,
+    """
+    CREATE VIEW flagged_reply AS
+    SELECT target, at, question, gap, edited, delivered_reply, round_id AS round, id AS comparison, leaf
+    FROM comparison WHERE flagged = 1
+    """,
+)
+
 
 def upgrade() -> None:
-    """Create the tables, and the head of an empty tree."""
-    for statement in _TABLES:
+    """Create the tables and views, and the head of an empty tree."""
+    for statement in _TABLES + _VIEWS:
         op.execute(statement)
     # The root of no leaves is SHA-256 of nothing (RFC 6962, section 2.1).
     op.execute(

@@ -74,7 +74,7 @@ def test_fifty_replies_with_every_allowed_edit_are_not_flagged() -> None:
     edited = [gateway(it, number) for number, it in enumerate(replies)]
     comparator = tolerant(*EDITS)
 
-    flagged = [it.reply for it in edited if comparator.compare(it.request, it, tau=TAU).flagged]
+    flagged = [it.reply for it in edited if comparator.compare(it.request, it, tau=TAU).comparison.flagged]
 
     assert flagged == []
     assert sum("[redacted]" in it.reply for it in edited) >= 10
@@ -84,7 +84,7 @@ def test_fifty_replies_with_every_allowed_edit_are_not_flagged() -> None:
 def test_without_tolerance_the_same_replies_are_flagged() -> None:
     inner = GapTest(scorer=ScriptedScorer(ScriptedModel(seed=1)), steps=1)
     edited = [gateway(it, number) for number, it in enumerate(delivered(count=10))]
-    assert all(inner.compare(it.request, it, tau=TAU).flagged for it in edited)
+    assert all(inner.compare(it.request, it, tau=TAU).comparison.flagged for it in edited)
 
 
 def test_an_edit_beside_the_allowed_ones_is_flagged_where_it_stands() -> None:
@@ -96,7 +96,7 @@ def test_an_edit_beside_the_allowed_ones_is_flagged_where_it_stands() -> None:
         if not rewritten.swaps:
             continue
         made += 1
-        comparison = comparator.compare(it.request, changed(allowed, rewritten.text), tau=TAU)
+        comparison = comparator.compare(it.request, changed(allowed, rewritten.text), tau=TAU).comparison
         if not comparison.flagged:
             missed.append(rewritten.text)
         [swap] = rewritten.swaps
@@ -115,7 +115,7 @@ def test_a_mask_over_words_that_its_pattern_does_not_match_is_flagged() -> None:
     edited = [changed(it, words.sub("[redacted]", it.reply, count=1)) for it in replies if words.search(it.reply)]
 
     assert len(edited) >= 6
-    assert all(comparator.compare(it.request, it, tau=TAU).flagged for it in edited)
+    assert all(comparator.compare(it.request, it, tau=TAU).comparison.flagged for it in edited)
 
 
 def test_a_whole_sentence_that_was_cut_off_is_flagged() -> None:
@@ -124,20 +124,21 @@ def test_a_whole_sentence_that_was_cut_off_is_flagged() -> None:
     cut = [changed(it, it.reply[: it.reply.index(". ") + 1]) for it in whole]
 
     assert len(cut) >= 8
-    assert all(comparator.compare(it.request, it, tau=TAU).flagged for it in cut)
+    assert all(comparator.compare(it.request, it, tau=TAU).comparison.flagged for it in cut)
 
 
 def test_words_after_the_footer_and_another_footer_are_flagged() -> None:
     comparator = tolerant(*EDITS, steps=1)
     for tail in ("— Example Gateway, reference 1. Call us!", "— Another Gateway, reference 1."):
         it = delivered(60, count=1)[0]
-        assert comparator.compare(it.request, changed(it, f"{it.reply}\n\n{tail}"), tau=TAU).flagged
+        assert comparator.compare(it.request, changed(it, f"{it.reply}\n\n{tail}"), tau=TAU).comparison.flagged
 
 
 def test_an_untouched_reply_is_compared_as_it_is() -> None:
     comparator = tolerant(*EDITS, MARKDOWN)
     for it in delivered(count=4):
-        assert comparator.compare(it.request, it, tau=TAU) == comparator.inner.compare(it.request, it, tau=TAU)
+        plain = comparator.inner.compare(it.request, it, tau=TAU)
+        assert comparator.compare(it.request, it, tau=TAU).comparison == plain.comparison
     assert comparator.digest == comparator.inner.digest
     assert comparator.threshold([0.2]) == comparator.inner.threshold([0.2])
 
@@ -204,9 +205,9 @@ class ScriptReader:
 def test_the_scripted_text_is_its_models_own() -> None:
     scorer = ScriptReader(MARKED)
     it = exchange(MARKED)
-    assert not GapTest(scorer=scorer).compare(it.request, it, tau=TAU).flagged
+    assert not GapTest(scorer=scorer).compare(it.request, it, tau=TAU).comparison.flagged
     it = exchange(PLAIN)
-    assert GapTest(scorer=scorer).compare(it.request, it, tau=TAU).flagged
+    assert GapTest(scorer=scorer).compare(it.request, it, tau=TAU).comparison.flagged
 
 
 @pytest.mark.parametrize(
@@ -215,13 +216,13 @@ def test_the_scripted_text_is_its_models_own() -> None:
 )
 def test_markdown_that_was_cleaned_up_is_not_flagged(text: str) -> None:
     it = exchange(text)
-    assert not tolerant(MARKDOWN, scorer=ScriptReader(MARKED)).compare(it.request, it, tau=TAU).flagged
+    assert not tolerant(MARKDOWN, scorer=ScriptReader(MARKED)).compare(it.request, it, tau=TAU).comparison.flagged
 
 
 @pytest.mark.parametrize(("word", "swap"), [("always", "never"), ("lawyer", "friend"), ("Never", "Always")])
 def test_a_word_changed_beside_cleaned_up_markdown_is_flagged(word: str, swap: str) -> None:
     it = exchange(PLAIN.replace(word, swap))
-    comparison = tolerant(MARKDOWN, scorer=ScriptReader(MARKED)).compare(it.request, it, tau=TAU)
+    comparison = tolerant(MARKDOWN, scorer=ScriptReader(MARKED)).compare(it.request, it, tau=TAU).comparison
     assert comparison.flagged
     assert any(swap in span.delivered for span in comparison.spans)
 

@@ -14,7 +14,7 @@ SAFE = ("It", " is", " safe", ".", "\n", "\n", "Use", " it", ".")
 
 
 def compare(model: Parrot, reply: str, finish: FinishReason = FinishReason.STOP, **bounds: int) -> Comparison:
-    return GapTest(scorer=model, **bounds).compare(request(), exchange(reply, finish), tau=TAU)
+    return GapTest(scorer=model, **bounds).compare(request(), exchange(reply, finish), tau=TAU).comparison
 
 
 def test_the_models_own_reply_has_no_gap_and_takes_one_pass() -> None:

@@ -18,7 +18,7 @@ REPLY = "".join(TEXT)
 def spans(
     reply: str, model: Parrot = MODEL, finish: FinishReason = FinishReason.STOP, steps: int = 12
 ) -> tuple[Span, ...]:
-    comparison = GapTest(scorer=model, steps=steps).compare(request(), exchange(reply, finish), tau=0.5)
+    comparison = GapTest(scorer=model, steps=steps).compare(request(), exchange(reply, finish), tau=0.5).comparison
     assert comparison.flagged == bool(comparison.spans)
     return comparison.spans
 

@@ -55,7 +55,7 @@ def test_an_untouched_ledger_is_intact_however_often_it_is_opened(path: Path) ->
         ("UPDATE incident SET state = 'recovered', severity = 'info'", "severity"),
         ("DELETE FROM incident", "table incident is missing"),
         ("UPDATE comparison SET gap = 0.0 WHERE id = 'c1'", "row c1 of table comparison differs from its leaf in gap"),
-        ("INSERT INTO run VALUES (99, 'stopped', '', '')", "has no leaf"),
+        ("INSERT INTO run (leaf, kind, at, detail) VALUES (99, 'stopped', '', '')", "has no leaf"),
         ("UPDATE outbox SET state = 'accepted'", "table outbox"),
         ("DELETE FROM tree", "head of the tree is missing"),
     ],

@@ -5,12 +5,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from detectors.sequential import RateBet
+from detectors.sequential import RateTest
 from tests.builders import NOW, exchange
-from watchdog.domain.comparisons import Comparison
+from watchdog.domain.comparisons import Examined
 from watchdog.domain.exchanges import ChannelRole, Exchange, Reason, Request
 from watchdog.domain.verdicts import Question
-from watchdog.measuring import Measuring, Plan, Target
+from watchdog.measuring import Measuring, Plan
+from watchdog.targets import Target
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class NeverAsked:
     def threshold(self, gaps: object) -> NoReturn:
         pytest.fail("there is nothing to enrol")
 
-    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Comparison:
+    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
         pytest.fail(f"{delivered} was scored")
 
 
@@ -48,7 +49,7 @@ def test_a_reply_that_cannot_be_compared_is_recorded_with_its_reason(admitted: d
         delivered=Admitting(admitted),
         direct=None,
         comparator=NeverAsked(),
-        evidence=RateBet(alpha=0.001),
+        evidence=RateTest(alpha=0.001, a_year=0.1),
         probes=(),
         questions_per_round=1,
         reply_tokens=16,

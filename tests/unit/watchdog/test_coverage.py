@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from detectors.sequential import RateBet
+from detectors.sequential import RateTest
 from storage.ledger import SqliteLedger
 from tests.builders import baseline
 from watchdog import rounds, time_to_detect
@@ -118,15 +118,18 @@ def test_the_enrolled_baseline_decides_how_long_it_takes(tmp_path: Path) -> None
         transaction.append(Enrolled(at=found.enrolled_at, baseline=found))
     (after,) = survey(read_config(path))
     assert _comparison(after).enrolled == "enrolled with 20 of 48"
-    assert _comparison(after).waits[0].half_of_runs is not None
-    assert _comparison(after).waits[0].half_of_runs > 1
-    assert _comparison(after).waits[2].half_of_runs is None
+    every, half, tenth = (wait.half_of_runs for wait in _comparison(after).waits)
+    assert every == 1
+    assert half is not None
+    assert 1 < half < 10
+    assert tenth is None
 
 
 def test_the_same_question_has_the_same_answer() -> None:
     def ask() -> time_to_detect.Wait:
         time_to_detect.time_to_detect.cache_clear()
-        return time_to_detect.time_to_detect(RateBet(alpha=0.0005), hits=0, trials=48, share=0.5, per_round=3)
+        test = RateTest(alpha=0.0005, a_year=0.1)
+        return time_to_detect.time_to_detect(test, hits=0, trials=48, share=0.5, per_round=3)
 
     assert ask() == ask()
 

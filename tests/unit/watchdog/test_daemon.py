@@ -18,7 +18,7 @@ from tests.builders import NOW, finding
 from watchdog import own_faults
 from watchdog.clockwatch import ClockWatch
 from watchdog.config.load import Loaded
-from watchdog.daemon import ApTimers, Daemon, Order
+from watchdog.daemon import Daemon, Order
 from watchdog.delivery import Courier
 from watchdog.desk import Desk
 from watchdog.domain.decisions import RoundDone, RoundsMissed
@@ -34,6 +34,7 @@ from watchdog.rounds import Rounds
 from watchdog.seedbook import SeedBook
 from watchdog.status import Snapshot, read_snapshot, status_path
 from watchdog.supervision import Beat, Supervisor
+from watchdog.timers import ApTimers
 from watchdog.watch import PULSE, Watch
 from watchdog.wiring import App, build, read_config
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from detectors.sequential import RateBet
+from detectors.sequential import RateTest
 from probes.channels.scripted import CannedChannel
 from storage.memory import MemoryLedger
 from tests.builders import NOW, at, baseline, span
 from watchdog.desk import Desk
-from watchdog.domain.comparisons import Comparison
+from watchdog.domain.comparisons import Comparison, Examined
 from watchdog.domain.decisions import Compared, Enrolled, RoundDone
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
 from watchdog.domain.incidents import EventKind, IncidentState
@@ -19,9 +19,10 @@ from watchdog.domain.verdicts import Arm, Case, Grade, Question, Verdict
 from watchdog.enrolment import Enrolling
 from watchdog.errors import ChannelError, ConfigError, ScoringError
 from watchdog.lookout import Lookout
-from watchdog.measuring import Measuring, Target
+from watchdog.measuring import Measuring
 from watchdog.rounds import CLEAN_ROUNDS, RE_ASK_FACTOR, Rounds
 from watchdog.rules import EDITED, STANDING
+from watchdog.targets import Target
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class WordComparator:
     def threshold(self, gaps: Sequence[float]) -> float:
         return 0.5
 
-    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Comparison:
+    def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
         if delivered.reply == "garbled":
             raise ScoringError("no tokens", hint="none", reason=Reason.UNSCORABLE)
         edited = "risky" in delivered.reply
-        return Comparison(gap=9.0 if edited else 0.1, tau=tau, tokens=3, spans=(span(),) if edited else ())
+        comparison = Comparison(gap=9.0 if edited else 0.1, tau=tau, tokens=3, spans=(span(),) if edited else ())
+        return Examined(comparison=comparison)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class World:
             delivered=self.delivered,
             direct=self.direct,
             comparator=WordComparator(),
-            evidence=RateBet(alpha=alpha),
+            evidence=RateTest(alpha=alpha, a_year=0.1),
             probes=(YesProbe(),) if probes else (),
             questions_per_round=3,
             reply_tokens=16,
@@ -324,3 +326,37 @@ def test_a_channel_is_never_asked_two_things_at_once_and_hears_them_in_its_own_o
 
     assert sorted(order(world.delivered)) == sorted(order(world.direct))
     assert order(world.delivered) != order(world.direct)
+
+
+def test_edits_are_no_evidence_about_corrections_so_the_alarm_names_its_stream() -> None:
+    honest, edited = World(probes=True), World(probes=True)
+    for world in (honest, edited):
+        world.says = lambda request: "yes"
+        world.enrol()
+    edited.says = lambda request: "yes" if request.messages[0].text in {"control", "correction"} else "It is risky."
+    for world in (honest, edited):
+        for _ in range(3):
+            world.rounds.run(world.target)
+    one, other = (world.ledger.stream("correction.stop", "t/delivered") for world in (honest, edited))
+    assert one == other
+    assert edited.open_rules() == [EDITED]
+
+
+def test_after_another_enrolment_the_old_replies_count_no_more() -> None:
+    world = World()
+    world.enrol()
+    for _ in range(5):
+        world.rounds.run(world.target)
+    world.enrol()
+    world.rounds.run(world.target)
+    stream = world.ledger.stream(EDITED, "t")
+    assert (stream.trials, stream.arming) == (3, 2)
+
+
+def test_a_page_says_what_it_promises_and_for_the_whole_installation() -> None:
+    world = World()
+    world.enrol()
+    world.says = lambda request: "It is risky."
+    (finding,) = world.rounds.run(world.target).findings
+    assert "in 1,000 lifetimes of this stream" in finding.promise
+    assert finding.promise.endswith("the whole installation is allowed 0.1 false incidents a year")
