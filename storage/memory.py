@@ -149,9 +149,7 @@ class MemoryLedger:
         named = (it.exhibit for it in self.decisions if isinstance(it, Compared | Judged))
         return next((it.body for it in named if it == exhibit and it is not None), None)
 
-    def history(
-        self, kinds: Collection[str], *, naming: Collection[str], until: int
-    ) -> Iterator[tuple[int, Decision]]:
+    def history(self, kinds: Collection[str], *, naming: Collection[str], until: int) -> Iterator[tuple[int, Decision]]:
         """Yield decisions of these kinds before a leaf in which one of the names stands, oldest first."""
         names = [b":" + rfc8785.dumps(it) for it in naming]
         for index, it in enumerate(self.decisions[:until]):

@@ -255,9 +255,7 @@ def _side_check(target: Target, side: Side, request: Request, answer: Answer, ta
     return SideCheck(of=side.of, under=side.under, comparison=outcome.comparison, reason=None)
 
 
-def _queue(
-    target: Target, role: ChannelRole, plan: Plan, requests: dict[str, Request]
-) -> list[tuple[str, Request]]:
+def _queue(target: Target, role: ChannelRole, plan: Plan, requests: dict[str, Request]) -> list[tuple[str, Request]]:
     """Return what one channel is asked, in its own order: so the two legs of a question do not meet."""
     asked = role is ChannelRole.DELIVERED or (plan.ask_direct and role in target.questioned)
     queue = list(requests.items()) if asked else []

@@ -331,9 +331,7 @@ class Record(Protocol):
         """Return the body of an exhibit as it is stored, unchecked; None when it is not there."""
         ...
 
-    def history(
-        self, kinds: Collection[str], *, naming: Collection[str], until: int
-    ) -> Iterator[tuple[int, Decision]]:
+    def history(self, kinds: Collection[str], *, naming: Collection[str], until: int) -> Iterator[tuple[int, Decision]]:
         """Yield decisions of these kinds before a leaf, oldest first, with their leaves.
 
         Those in which none of the names stands as a value are left out; a name may stand where it was not meant to.

@@ -245,11 +245,11 @@ def test_noise_that_is_no_amount_is_refused(noise: float) -> None:
         ScriptedModel(0, noise)
 
 
-def test_a_reply_longer_than_the_context_is_unscorable() -> None:
+def test_a_reply_longer_than_the_context_is_too_long() -> None:
     with pytest.raises(ScoringError) as caught:
         ScriptedScorer(ScriptedModel()).score([user("Hm?")], [(65,) * 5000])
 
-    assert caught.value.reason is Reason.UNSCORABLE
+    assert caught.value.reason is Reason.TOO_LONG
 
 
 def test_no_reply_at_all_is_scored_as_the_place_before_the_first_word() -> None:

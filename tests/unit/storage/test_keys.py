@@ -1,5 +1,6 @@
 """The signing key: made once, kept private, and changed only with a trace."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tests.builders import NOW, finding
 from watchdog.desk import Desk
 from watchdog.errors import ConfigError
 
+_SECONDS = itertools.count()
+"""No two findings are alike: one that is already known adds no leaf."""
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -28,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 def _open(path: Path, *, origin: str | None = None, key_file: Path | None = None) -> str:
     with open_signed(path, now=lambda: NOW, origin=origin, key_file=key_file) as ledger:
-        Desk(ledger, ()).report([], [finding()])
+        Desk(ledger, ()).report([], [finding(seconds=next(_SECONDS))])
         note = ledger.checkpoint()
     assert note is not None
     return note

@@ -19,7 +19,9 @@ def test_reports_from_many_threads_are_all_recorded_in_one_tree(tmp_path: Path) 
         desk = Desk(ledger, ("oncall",))
         together.wait()
         for number in range(each):
-            desk.report([compared(f"c{thread}-{number}")], [finding(subject=f"s{thread}")])
+            desk.report(
+                [compared(f"c{thread}-{number}")], [finding(subject=f"s{thread}", evidence=(f"c{thread}-{number}",))]
+            )
             ledger.stream("divergence.gap", "t")
             ledger.next_due()
 

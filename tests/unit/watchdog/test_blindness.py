@@ -194,7 +194,8 @@ def test_whatever_happens_an_incident_is_open_exactly_while_a_target_is_dark_for
 ) -> None:
     world = Watching(MemoryLedger(), hosts={"a": "one.example", "b": "two.example"}, threshold=2)
     row = {"a": 0, "b": 0}
-    for name, reason in history:
+    for minute, (name, reason) in enumerate(history):
+        world.time = at(minute)
         world.run(name, says=yes if reason is None else fails(reason))
         row[name] = 0 if reason is None else row[name] + 1
         opened = _open(world)
