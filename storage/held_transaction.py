@@ -46,7 +46,8 @@ class HoldingTransaction:
     def incident(self, id_prefix: str) -> Incident:
         """Return one incident by its id or an unambiguous beginning of it."""
         known = {id_: it for id_, it in self._known().items() if id_prefix and id_.startswith(id_prefix)}
-        before = self._ask(lambda file: file.incidents_like(id_prefix), [])
+        nowhere: list[Incident] = []
+        before = self._ask(lambda file: file.incidents_like(id_prefix), nowhere)
         found = {it.id: it for it in before} | known
         return the_one(list(found.values()), id_prefix)
 

@@ -19,6 +19,7 @@ from watchdog.blind_findings import (
     late_parts,
     link_finding,
 )
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Finding, Recovery
@@ -30,10 +31,12 @@ _LINK_REASONS = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a round changes about being blind."""
+    """What a round changes about being blind, or about seeing less."""
 
-    sights: tuple[Sight, ...]
+    sights: tuple[Sight, ...] = ()
     """Those that changed."""
+    abilities: Abilities | None = None
+    """What the delivered channel does, where that changed."""
     finding: Finding | None = None
     recoveries: tuple[Recovery, ...] = ()
 
@@ -99,8 +102,8 @@ def _outcomes(compared: Sequence[Compared], judged: Sequence[Judged]) -> dict[tu
     """
     groups: dict[tuple[str, ChannelRole, Arm | None], list[Reason | None]] = defaultdict(list)
     for it in compared:
-        groups[REPLIES, ChannelRole.DELIVERED, None].append(it.reason)
-        groups[EVERYTHING, ChannelRole.DELIVERED, None].append(it.reason)
+        groups[REPLIES, ChannelRole.DELIVERED, None].append(it.dark)
+        groups[EVERYTHING, ChannelRole.DELIVERED, None].append(it.dark)
     for verdict in judged:
         groups[EVERYTHING, verdict.channel, None].append(verdict.verdict.reason)
         if verdict.arm is not Arm.FORGED:

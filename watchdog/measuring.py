@@ -13,8 +13,9 @@ from watchdog import budget
 from watchdog.domain.comparisons import Examined, SideCheck
 from watchdog.domain.decisions import Compared, Judged, RoundDone
 from watchdog.domain.evidence import Baseline
-from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
+from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker, Unsaid
 from watchdog.domain.exhibits import Code
+from watchdog.domain.logprobs import LogprobsExamined
 from watchdog.domain.verdicts import Case, Grade, Question, Verdict
 from watchdog.errors import ChannelError, ScoringError
 from watchdog.exhibiting import comparison_exhibit, verdict_exhibit
@@ -33,6 +34,8 @@ class Plan:
     cases: tuple[tuple[Probe, Case], ...]
     ask_direct: bool
     """Whether questions go to our own channels too: for the controls, and the view side by side."""
+    ask_logprobs: bool = False
+    """Whether the delivered channel is asked to list the tokens of its replies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,15 @@ class Measured:
     judged: list[Judged]
     tokens: int
     """What it cost on the channels that cost tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a delivered reply looked like."""
+
+    outcome: Examined | Reason
+    listed: LogprobsExamined | None
+    """None when the channel was not asked to list its tokens."""
 
 
 Answer = Exchange | ChannelError
@@ -70,30 +82,31 @@ class Measuring:
         tau: float,
         baseline: Baseline | None = None,
         reference_tau: float = 0.0,
+        logprob_tau: float | None = None,
     ) -> Measured:
         """Ask everything in the plan and judge the answers; failures become named reasons, never replies.
 
         `baseline` is what the comparisons will be held against, if there is one already; `reference_tau` is the
-        threshold under the reference, where that one is not the yardstick.
+        threshold under the reference, where that one is not the yardstick, `logprob_tau` that of log probabilities.
         """
         requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
         jobs = {it.role: _queue(target, it.role, plan, requests) for it in target.channels}
         asked = {(role, key): request for role, queue in jobs.items() for key, request in queue}
         answers: dict[_Leg, Answer] = {}
-        examined: dict[str, Examined | Reason] = {}
+        looks: dict[str, _Look] = {}
         sides: dict[str, list[SideCheck]] = {key: [] for key in requests}
         for leg, answer in self._ask_all(target.channels, jobs, head_starts(target.channels, plan.seed)):
             answers[leg] = answer
             role, key = leg
             # Scored while the channels go on answering: it is the direct model's idle time that is used.
             if role is ChannelRole.DELIVERED and key in requests:
-                examined[key] = _compare(target.comparator, requests[key], answer, tau)
+                looks[key] = _look(target, requests[key], answer, tau, logprob_tau)
             elif key in requests:
                 of_role = (it for it in target.sides if it.of is role)
                 limits = ((it, tau if it.under is target.yardstick else reference_tau) for it in of_role)
                 sides[key] += [_side_check(target, it, requests[key], answer, limit) for it, limit in limits]
         compared = [
-            self._compared(target, plan, it, examined[it.id], answers, baseline, tuple(sides[it.id]))
+            self._compared(target, plan, it, looks[it.id], answers, baseline, tuple(sides[it.id]))
             for it in plan.questions
         ]
         judged = [
@@ -147,11 +160,12 @@ class Measuring:
         target: Target,
         plan: Plan,
         question: Question,
-        outcome: Examined | Reason,
+        look: _Look,
         answers: Mapping[_Leg, Answer],
         baseline: Baseline | None,
         sides: tuple[SideCheck, ...],
     ) -> Compared:
+        outcome, listed = look.outcome, look.listed
         delivered = answers[ChannelRole.DELIVERED, question.id]
         direct = answers.get((ChannelRole.DIRECT, question.id))
         return Compared(
@@ -169,8 +183,9 @@ class Measuring:
             reason=outcome if isinstance(outcome, Reason) else None,
             exhibit=None
             if isinstance(outcome, Reason) or isinstance(delivered, ChannelError)
-            else comparison_exhibit(outcome, delivered, baseline=baseline, code=self.code),
+            else comparison_exhibit(outcome, delivered, listed, baseline=baseline, code=self.code),
             sides=sides,
+            logprobs=None if listed is None else listed.comparison,
         )
 
     def _judge(self, target: Target, plan: Plan, probe: Probe, case: Case, answer: Answer, role: ChannelRole) -> Judged:
@@ -217,10 +232,10 @@ def tally(
         target=target.name,
         started_at=started_at,
         seed=plan.seed,
-        compared=sum(it.comparison is not None for it in compared),
+        compared=sum(it.dark is None for it in compared),
         flagged=sum(it.comparison is not None and it.comparison.flagged for it in compared),
         judged=sum(it.verdict.reason is None for it in judged),
-        unmeasured=sum(it.reason is not None for it in compared) + sum(it.verdict.reason is not None for it in judged),
+        unmeasured=sum(it.dark is not None for it in compared) + sum(it.verdict.reason is not None for it in judged),
         tokens=measured.tokens,
         enrolment=enrolment,
     )
@@ -230,6 +245,15 @@ def most_tokens(target: Target, plan: Plan) -> int:
     """Return what a plan can cost at most, on the channels that cost tokens."""
     requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
     return sum(budget.most(request for _, request in _queue(target, role, plan, requests)) for role in target.hosts)
+
+
+def _look(target: Target, request: Request, answer: Answer, tau: float, logprob_tau: float | None) -> _Look:
+    """Return what a delivered reply comes to: by the words, and by the list of its tokens where there should be one."""
+    outcome = _compare(target.comparator, request, answer, tau)
+    if isinstance(answer, ChannelError) or target.logprobs is None or answer.tokens_said is Unsaid.NOT_ASKED:
+        return _Look(outcome, None)
+    examined = outcome if isinstance(outcome, Examined) else None
+    return _Look(outcome, target.logprobs.examine(request, answer, examined, tau=logprob_tau))
 
 
 def _compare(comparator: Comparator | None, request: Request, answer: Answer, tau: float) -> Examined | Reason:
@@ -255,12 +279,11 @@ def _side_check(target: Target, side: Side, request: Request, answer: Answer, ta
     return SideCheck(of=side.of, under=side.under, comparison=outcome.comparison, reason=None)
 
 
-def _queue(
-    target: Target, role: ChannelRole, plan: Plan, requests: dict[str, Request]
-) -> list[tuple[str, Request]]:
+def _queue(target: Target, role: ChannelRole, plan: Plan, requests: dict[str, Request]) -> list[tuple[str, Request]]:
     """Return what one channel is asked, in its own order: so the two legs of a question do not meet."""
     asked = role is ChannelRole.DELIVERED or (plan.ask_direct and role in target.questioned)
-    queue = list(requests.items()) if asked else []
+    lists = plan.ask_logprobs and role is ChannelRole.DELIVERED
+    queue = [(key, replace(it, logprobs=lists)) for key, it in requests.items()] if asked else []
     queue += [(_key(case), case.request) for _, case in plan.cases]
     random.Random(f"{plan.seed}/{role}").shuffle(queue)  # noqa: S311 - to be reproduced from the recorded seed
     return queue

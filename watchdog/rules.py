@@ -8,7 +8,7 @@ from watchdog.attribution import Signs, attribute
 from watchdog.domain.comparisons import Comparison, Span
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.departures import departure
-from watchdog.domain.evidence import Baseline, Stream
+from watchdog.domain.evidence import Stream
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.findings import Finding, Severity
 from watchdog.domain.verdicts import Arm, Grade

@@ -34,7 +34,8 @@ def standing_findings(
             flagged = _flagged(compared, ChannelRole.DIRECT, ChannelRole.REFERENCE)
             found.append(_reference(baseline, target, flagged))
         elif rule == rules.EDITED and not controlled:
-            found.append(_edited(baseline, [(it, it.comparison) for it in compared if it.comparison is not None]))
+            measured = [(it, it.comparison) for it in compared if it.comparison is not None]
+            found.append(_edited(baseline, yardstick, measured))
     return found
 
 
@@ -46,13 +47,13 @@ def _flagged(compared: Sequence[Compared], of: ChannelRole, under: ChannelRole) 
     return [(it, side.comparison) for it, side in sides if side is not None and side.comparison is not None]
 
 
-def _edited(baseline: Baseline, measured: _Flagged) -> Finding:
+def _edited(baseline: Baseline, yardstick: ChannelRole, measured: _Flagged) -> Finding:
     return _standing(
         baseline,
         measured,
         rule=rules.STANDING,
         summary=(
-            f"{baseline.subject}: {baseline.hits} of {baseline.trials} replies already departed from the direct "
+            f"{baseline.subject}: {baseline.hits} of {baseline.trials} replies already departed from the {yardstick} "
             "model when it was enrolled"
         ),
         suspect=Suspect.UNKNOWN,

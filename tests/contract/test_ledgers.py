@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.holding import HoldingLedger
 from storage.ledger import SqliteLedger
 from storage.memory import MemoryLedger
 from storage.reader import open_reader
 from tests.builders import NOW, at, baseline, compared, conclusion, finding, judged, person, recovery
+from tests.faults.small import Disk
 from watchdog.desk import Desk
 from watchdog.domain.decisions import Enrolled, NoticeAnswered, RoundDone, SharesAllotted, SightChanged, Weighed
 from watchdog.domain.evidence import Share, Stream
@@ -27,7 +29,7 @@ from watchdog.ports import IncidentReader, Ledger
 Reading = Callable[[], AbstractContextManager[IncidentReader]]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "holding", "full"])
 def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ledger, Reading]]:
     if request.param == "memory":
         memory = MemoryLedger()
@@ -39,8 +41,24 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ledge
         yield memory, reading
         return
     path = tmp_path / "ledger.sqlite"
-    with SqliteLedger(path) as ledger:
-        yield ledger, lambda: open_reader(path)
+    if request.param == "sqlite":
+        with SqliteLedger(path) as ledger:
+            yield ledger, lambda: open_reader(path)
+        return
+    file = SqliteLedger(path)
+    disk = Disk(file)
+    with HoldingLedger(file, now=lambda: NOW) as holding:
+        if request.param == "full":
+            disk.fill()
+
+        def freed() -> AbstractContextManager[IncidentReader]:
+            # People read the file, so that has to have everything first; the ledger's own answers do not wait for it.
+            disk.free()
+            holding.flush()
+            return open_reader(path)
+
+        yield holding, freed
+        disk.free()
 
 
 @pytest.fixture

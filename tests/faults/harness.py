@@ -136,7 +136,7 @@ def notice_ids(path: Path) -> list[str]:
     return [it["notice_id"] for it in leaves(path) if it["kind"] == "notice_queued"]
 
 
-def leaves(path: Path) -> list[dict[str, str]]:
+def leaves(path: Path) -> list[dict[str, Any]]:
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
         return [json.loads(body) for (body,) in connection.execute("SELECT body FROM leaf ORDER BY idx")]

@@ -131,7 +131,8 @@ def _steps(lines: list[str], path: Path) -> list[str]:
         "journal gone": rf'unlink\("{path}-journal"\) += 0',
         "folder synced": rf"f(data)?sync\(\d+<{path.parent}>\) += 0",
     }
-    found, rest = [], lines
+    found: list[str] = []
+    rest = lines
     for name, pattern in patterns.items():
         at = next((number for number, line in enumerate(rest) if re.search(pattern, line)), None)
         if at is None:

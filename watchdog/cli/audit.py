@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check the record itself; docs/auditing.md walks through it.", no_args_is_help=True)
 
 
-
 @app.command("verify")
 def verify(
     config: ConfigOption = DEFAULT_CONFIG,

@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from watchdog.config.durations import show_duration
-from watchdog.coverage import ASSUMPTIONS, Coverage, Situation, Spending
+from watchdog.coverage import ASSUMPTIONS, Coverage, Spending
+from watchdog.situations import Situation
 from watchdog.time_to_detect import Wait
 
 _SHARES = {1.0: "all", 0.5: "half", 0.1: "one in ten"}

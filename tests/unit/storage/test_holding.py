@@ -1,7 +1,7 @@
 """A ledger whose file cannot be written: decisions are held, every answer counts them, and the file gets them later."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -66,8 +66,8 @@ class Failing(SqliteLedger):
             yield transaction
 
 
-def _holding(file: SqliteLedger, **changes: object) -> HoldingLedger:
-    return HoldingLedger(file, now=lambda: at(60), reserve=Reserve(file.path, size=SMALL), **changes)  # type: ignore[arg-type]
+def _holding(file: SqliteLedger, *, seconds: float = 60, make_held: Callable[[], Held] = Held) -> HoldingLedger:
+    return HoldingLedger(file, now=lambda: at(seconds), reserve=Reserve(file.path, size=SMALL), make_held=make_held)
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_a_broken_file_is_not_written_again_and_pages_go_out_of_memory(path: Pat
 
 def test_an_hour_that_was_held_is_no_blind_window(path: Path) -> None:
     file = Failing(path)
-    with _holding(file) as ledger:
+    with _holding(file, seconds=3650) as ledger:
         desk = Desk(ledger, ())
         desk.report([Started(at=at(0), version="0", config_digest="0")])
         file.failure = LedgerFullError("database or disk is full", hint="free space")
