@@ -268,7 +268,7 @@ def _comparison(decision: Compared) -> dict[str, object]:
         "sides": rfc8785.dumps(_sides(decision)).decode(),
         "unsaid": None if listed is None else listed.unsaid,
         "spelled": None if listed is None or listed.spelled is None else int(listed.spelled),
-        "logprob_difference": None if listed is None else listed.largest,
+        "logprob_distance": None if listed is None else listed.distance,
         "logprob_flagged": None if listed is None or not listed.weighable else int(listed.flagged),
         "byte_different": int(decision.byte_different),
         "edited": rfc8785.dumps(words).decode(),

@@ -55,7 +55,7 @@ class Overlay:
     """Ids of the findings that were taken in."""
     _events: dict[str, IncidentEvent] = field(default_factory=dict)
 
-    def take(self, decision: Decision, notice: Callable[[str], Due | None]) -> None:
+    def take(self, decision: Decision, notice: Callable[[str], Due | None]) -> None:  # noqa: C901 - one line a kind
         """Take a decision in; `notice` finds one that only the file has."""
         match decision:
             case Enrolled(baseline=it):

@@ -203,7 +203,7 @@ comparison = _table(
     _text("sides", "Gaps and thresholds of our own channels' replies, by whose reply and whose model, as JSON."),
     _text("unsaid", "Why the channel gave no list of tokens that can be used; null when it did.", null=True),
     _int("spelled", "1 when the channel's own tokens spell the reply, 0 when not; null when not known.", null=True),
-    _real("logprob_difference", "Largest difference of their log probabilities in nats; null if none.", null=True),
+    _real("logprob_distance", "How far their log probabilities are from the direct model's, in nats.", null=True),
     _int("logprob_flagged", "1 when it is above the threshold; null when it cannot be weighed.", null=True),
     _int("byte_different", "1 when the delivered bytes differ from the direct channel's reply."),
     _text("edited", "The edited words, delivered and expected, as JSON."),

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from watchdog import rules
 from watchdog.attribution import Signs, attribute
 from watchdog.domain.decisions import Compared, WeightsChecked
-from watchdog.domain.departures import departure
+from watchdog.domain.departures import Departure, departure
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.findings import Finding, NegativeControl
 from watchdog.lines import Observed
+from watchdog.listing_findings import LOGPROBS
 from watchdog.targets import Target
 
 LEANING = 20.0
@@ -66,11 +67,12 @@ def attributed(finding: Finding, sitting: Sitting) -> Finding:
 def _signs(finding: Finding, it: Sitting) -> Signs | None:
     """Return what speaks about a finding: a control speaks about the comparisons under its own model only."""
     changed = it.changed_since_enrolment(finding.rule, finding.subject)
-    if finding.rule == rules.EDITED:
+    how = departure(it.compared)
+    if finding.rule == rules.EDITED or (finding.rule == LOGPROBS and how is not Departure.NONE):
         return Signs(
             control=it.controlled(it.target.yardstick),
             yardstick=it.target.yardstick,
-            departure=departure(it.compared),
+            departure=how,
             other_id=_other_id(it),
             reference=_reference(it),
             changed=changed,
@@ -108,10 +110,8 @@ def _other_id(it: Sitting) -> bool:
 def _control(rule: str, it: Sitting) -> NegativeControl | None:
     if rules.is_correction(rule):
         return None
-    channel = it.target.yardstick if rule == rules.EDITED else ChannelRole.REFERENCE
+    channel = ChannelRole.REFERENCE if rule == rules.REFERENCE else it.target.yardstick
     stream = it.stream(rules.CONTROL, rules.channel_subject(it.target.name, channel))
     if not stream.trials:
         return None
-    return NegativeControl(
-        channel=channel, hits=stream.hits, trials=stream.trials, evidence_value=stream.evidence
-    )
+    return NegativeControl(channel=channel, hits=stream.hits, trials=stream.trials, evidence_value=stream.evidence)

@@ -8,11 +8,13 @@ from datetime import datetime
 from watchdog.blind_findings import (
     ANSWERED_AGAIN,
     BLIND,
+    CONTROL,
     EVERYTHING,
     LINK,
     MEASURED_AGAIN,
     REPLIES,
     TOLD_BY_LINK,
+    UNDER_REFERENCE,
     WATCHDOG,
     Surroundings,
     blind_finding,
@@ -104,6 +106,9 @@ def _outcomes(compared: Sequence[Compared], judged: Sequence[Judged]) -> dict[tu
     for it in compared:
         groups[REPLIES, ChannelRole.DELIVERED, None].append(it.dark)
         groups[EVERYTHING, ChannelRole.DELIVERED, None].append(it.dark)
+        for side in it.sides:
+            groups[CONTROL if side.of is side.under else UNDER_REFERENCE, side.of, None].append(side.reason)
+            groups[EVERYTHING, side.of, None].append(side.reason)
     for verdict in judged:
         groups[EVERYTHING, verdict.channel, None].append(verdict.verdict.reason)
         if verdict.arm is not Arm.FORGED:
@@ -118,5 +123,6 @@ def _outcomes(compared: Sequence[Compared], judged: Sequence[Judged]) -> dict[tu
 
 def _is_offline(compared: Sequence[Compared], judged: Sequence[Judged], remote: frozenset[ChannelRole]) -> bool:
     reasons = [it.reason for it in compared if ChannelRole.DELIVERED in remote]
+    reasons += [side.reason for it in compared for side in it.sides if side.of in remote]
     reasons += [it.verdict.reason for it in judged if it.channel in remote]
     return bool(reasons) and all(it in _LINK_REASONS for it in reasons)

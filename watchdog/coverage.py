@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from watchdog import rules, situations
+from watchdog import downgrades, rules, situations
 from watchdog.config.model import KindSection, TargetSettings
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole, Message
+from watchdog.listing_findings import LOGPROBS
 from watchdog.ports import Probe, Questions
 from watchdog.situations import Situation
 from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, RE_ASKS, ValueEvidence, Wait, time_to_detect
@@ -55,6 +57,8 @@ class Coverage:
     target: str
     every: timedelta
     direct: str
+    delivered: str
+    """Which tests the delivered channel was seen to allow, and why."""
     situations: tuple[Situation, ...]
     a_day: tuple[Spending, ...]
     enrolment: tuple[Spending, ...]
@@ -87,18 +91,27 @@ class Surveyor:
     questions: Questions
     baseline: Callable[[str, str], Baseline | None] | None
     """Returns what was enrolled for a rule and a subject; None when there is no ledger yet."""
+    abilities: Callable[[str], Abilities | None] | None
+    """Returns what a target's delivered channel was seen to do; None when there is no ledger yet."""
     tests: Mapping[tuple[str, str], ValueEvidence]
     """The test of each stream, at its share of false alarms, by rule and subject."""
 
     def survey(self, name: str, settings: TargetSettings[KindSection], probes: Sequence[Probe]) -> Coverage:
         """Return what one delivered channel of a target covers."""
         corrections = [self._corrections(name, role, probes) for role in settings.roles]
-        comparisons = [self._comparison(name, settings), self._reference(name, settings), situations.control(settings)]
+        others = [situations.control(settings), situations.files(settings), situations.attribution(settings)]
         return Coverage(
             target=name,
             every=settings.every,
             direct=situations.headline(settings),
-            situations=(*comparisons, *corrections, situations.attribution(settings), situations.files(settings)),
+            delivered=self._delivered(name),
+            situations=(
+                self._comparison(name, settings),
+                *corrections,
+                self._listing(name, settings),
+                self._reference(name, settings),
+                *others,
+            ),
             a_day=self._spending(settings, probes, rounds=timedelta(days=1) / settings.every),
             enrolment=self._enrolment(settings, probes),
             budget=settings.budget,
@@ -116,6 +129,25 @@ class Surveyor:
             enrolled=_enrolled(found),
             waits=waits,
         )
+
+    def _listing(self, name: str, settings: TargetSettings[KindSection]) -> Situation:
+        possible = bool(settings.scoring) and settings.measured[name].asks_logprobs
+        found, waits = self._flagging(LOGPROBS, name, settings, possible=possible)
+        return Situation(
+            what="the channel's own list of a reply's tokens, against its text and the model's probabilities",
+            possible=possible,
+            detects="text that is not what the tokens spell, at once; another model or system prompt"
+            if possible
+            else "needs a delivered channel of a kind that lists tokens with log probabilities, and does not refuse to",
+            never="a list that was forged to fit: a pass proves nothing",
+            enrolled=_enrolled(found) if possible else "",
+            waits=waits,
+        )
+
+    def _delivered(self, name: str) -> str:
+        known = None if self.abilities is None else self.abilities(name)
+        lists = self._enrolled(LOGPROBS, name)
+        return downgrades.describe(known, lists_agree=lists is not None and lists.tau is not None)
 
     def _reference(self, name: str, settings: TargetSettings[KindSection]) -> Situation:
         possible = settings.direct is not None and settings.reference is not None

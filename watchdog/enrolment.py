@@ -52,15 +52,7 @@ class Enrolling:
         Raises ConfigError when the day's budget does not hold it, and ChannelError when too much could not be
         measured; then nothing but its cost is recorded.
         """
-        started_at, seed = self.now(), self.draw_seed()
-        plan = Plan(
-            id=str(uuid.uuid4()),
-            seed=seed,
-            questions=() if target.comparator is None else self.questions.draw(seed, questions),
-            cases=tuple(case for _ in range(corrections) for case in cases_of(target.probes, self.draw_seed())),
-            ask_direct=True,
-            ask_logprobs=target.logprobs is not None,
-        )
+        started_at, plan = self.now(), self._plan(target, questions, corrections)
         tau = 0.0 if target.comparator is None else target.comparator.threshold(())
         self._require_budget(target, plan, started_at)
         measured = self.measuring.measure(target, plan, tau=tau, reference_tau=tau)
@@ -78,13 +70,24 @@ class Enrolling:
             baselines = [edits, *self._side_baselines(target, edits, compared), *lists, *baselines]
         findings = standing_findings(target.name, target.yardstick, baselines, compared)
         enrolled: list[Decision] = [Enrolled(at=done.at, baseline=it) for it in baselines]
-        counts, counted_findings = self._counts(target, compared)
+        counts, certain = self._counts(target, compared)
+        findings += certain
         seen = self.lookout.enrolled(target, compared, done.at)
         enrolled += [] if seen.abilities is None else [AbilitiesSeen(at=done.at, abilities=seen.abilities)]
-        findings += counted_findings
         self.desk.report([*compared, *judged, *enrolled, *counts, done], findings, seen.recoveries)
         return Enrolment(
             baselines=tuple(baselines), compared=tuple(compared), judged=tuple(judged), standing=bool(findings)
+        )
+
+    def _plan(self, target: Target, questions: int, corrections: int) -> Plan:
+        seed = self.draw_seed()
+        return Plan(
+            id=str(uuid.uuid4()),
+            seed=seed,
+            questions=() if target.comparator is None else self.questions.draw(seed, questions),
+            cases=tuple(case for _ in range(corrections) for case in cases_of(target.probes, self.draw_seed())),
+            ask_direct=True,
+            ask_logprobs=target.logprobs is not None,
         )
 
     def _require_budget(self, target: Target, plan: Plan, at: datetime) -> None:
@@ -115,17 +118,17 @@ class Enrolling:
 
         Without a threshold in it they are of another distribution than the direct model's, and are not used.
         """
-        looked = [it.logprobs.largest for it in compared if it.logprobs is not None]
-        largest = [it for it in looked if it is not None]
-        if target.comparator is None or target.logprobs is None or not largest:
+        looked = [it.logprobs.distance for it in compared if it.logprobs is not None]
+        distances = [it for it in looked if it is not None]
+        if target.comparator is None or target.logprobs is None or not distances:
             return []
-        tau = target.logprobs.threshold(largest)
+        tau = target.logprobs.threshold(distances)
         return [
             Baseline(
                 rule=LOGPROBS,
                 subject=target.name,
-                trials=len(largest),
-                hits=0 if tau is None else sum(it > tau for it in largest),
+                trials=len(distances),
+                hits=0 if tau is None else sum(it > tau for it in distances),
                 tau=tau,
                 model=target.comparator.digest,
                 enrolled_at=self.now(),
@@ -194,7 +197,7 @@ def _unmeasured(
     Where log probabilities agree with the direct model's, they are enough.
     """
     agree = any(it.tau is not None for it in lists)
-    listed = {it.id for it in compared if agree and it.logprobs is not None and it.logprobs.largest is not None}
+    listed = {it.id for it in compared if agree and it.logprobs is not None and it.logprobs.distance is not None}
     reasons = [it.reason for it in compared if it.reason is not None and it.id not in listed]
     whys = [it.verdict for it in judged if it.verdict.grade is Grade.UNMEASURED]
     reasons += [it.reason for it in whys if it.reason is not None]

@@ -20,14 +20,14 @@ _SHOWN = 40
 def logprob_finding(target: str, compared: Sequence[Compared], stream: Stream, promise: str, at: datetime) -> Finding:
     """Conclude that a channel's log probabilities are not the direct model's, from the replies of this round."""
     flagged = [it for it in compared if it.logprobs is not None and it.logprobs.flagged]
-    largest = max((it.logprobs.largest or 0.0 for it in flagged if it.logprobs is not None), default=0.0)
+    distance = max((it.logprobs.distance or 0.0 for it in flagged if it.logprobs is not None), default=0.0)
     return Finding(
         rule=LOGPROBS,
         subject=target,
         severity=Severity.CRITICAL,
         summary=(
             f"{target}: in {stream.hits} of {stream.trials} delivered replies the log probabilities that the channel "
-            f"gives are not the direct model's; the largest difference of this round is {largest:.2f} nats"
+            f"gives are not the direct model's; in this round they are up to {distance:.2f} nats away"
         ),
         attribution=(
             "Another model, another system prompt or edited words behind the delivered channel; or its numbers are "

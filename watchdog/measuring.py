@@ -10,18 +10,18 @@ from queue import SimpleQueue
 from threading import Event
 
 from watchdog import budget
-from watchdog.domain.comparisons import Examined, SideCheck
+from watchdog.domain.comparisons import SideCheck
 from watchdog.domain.decisions import Compared, Judged, RoundDone
 from watchdog.domain.evidence import Baseline
-from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker, Unsaid
+from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
 from watchdog.domain.exhibits import Code
-from watchdog.domain.logprobs import LogprobsExamined
 from watchdog.domain.verdicts import Case, Grade, Question, Verdict
-from watchdog.errors import ChannelError, ScoringError
+from watchdog.errors import ChannelError
 from watchdog.exhibiting import comparison_exhibit, verdict_exhibit
-from watchdog.ports import Channel, Clock, Comparator, Probe
+from watchdog.looking import Answer, Look, look, side_check
+from watchdog.ports import Channel, Clock, Probe
 from watchdog.provenance import running_code
-from watchdog.targets import Side, Target
+from watchdog.targets import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +48,6 @@ class Measured:
     """What it cost on the channels that cost tokens."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What a delivered reply looked like."""
-
-    outcome: Examined | Reason
-    listed: LogprobsExamined | None
-    """None when the channel was not asked to list its tokens."""
-
-
-Answer = Exchange | ChannelError
 _Leg = tuple[ChannelRole, str]
 """A channel, and the key of what it was asked."""
 
@@ -93,18 +83,18 @@ class Measuring:
         jobs = {it.role: _queue(target, it.role, plan, requests) for it in target.channels}
         asked = {(role, key): request for role, queue in jobs.items() for key, request in queue}
         answers: dict[_Leg, Answer] = {}
-        looks: dict[str, _Look] = {}
+        looks: dict[str, Look] = {}
         sides: dict[str, list[SideCheck]] = {key: [] for key in requests}
         for leg, answer in self._ask_all(target.channels, jobs, head_starts(target.channels, plan.seed)):
             answers[leg] = answer
             role, key = leg
             # Scored while the channels go on answering: it is the direct model's idle time that is used.
             if role is ChannelRole.DELIVERED and key in requests:
-                looks[key] = _look(target, requests[key], answer, tau, logprob_tau)
+                looks[key] = look(target, requests[key], answer, tau, logprob_tau)
             elif key in requests:
                 of_role = (it for it in target.sides if it.of is role)
                 limits = ((it, tau if it.under is target.yardstick else reference_tau) for it in of_role)
-                sides[key] += [_side_check(target, it, requests[key], answer, limit) for it, limit in limits]
+                sides[key] += [side_check(target, it, requests[key], answer, limit) for it, limit in limits]
         compared = [
             self._compared(target, plan, it, looks[it.id], answers, baseline, tuple(sides[it.id]))
             for it in plan.questions
@@ -160,12 +150,12 @@ class Measuring:
         target: Target,
         plan: Plan,
         question: Question,
-        look: _Look,
+        found: Look,
         answers: Mapping[_Leg, Answer],
         baseline: Baseline | None,
         sides: tuple[SideCheck, ...],
     ) -> Compared:
-        outcome, listed = look.outcome, look.listed
+        outcome, listed = found.outcome, found.listed
         delivered = answers[ChannelRole.DELIVERED, question.id]
         direct = answers.get((ChannelRole.DIRECT, question.id))
         return Compared(
@@ -245,38 +235,6 @@ def most_tokens(target: Target, plan: Plan) -> int:
     """Return what a plan can cost at most, on the channels that cost tokens."""
     requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
     return sum(budget.most(request for _, request in _queue(target, role, plan, requests)) for role in target.hosts)
-
-
-def _look(target: Target, request: Request, answer: Answer, tau: float, logprob_tau: float | None) -> _Look:
-    """Return what a delivered reply comes to: by the words, and by the list of its tokens where there should be one."""
-    outcome = _compare(target.comparator, request, answer, tau)
-    if isinstance(answer, ChannelError) or target.logprobs is None or answer.tokens_said is Unsaid.NOT_ASKED:
-        return _Look(outcome, None)
-    examined = outcome if isinstance(outcome, Examined) else None
-    return _Look(outcome, target.logprobs.examine(request, answer, examined, tau=logprob_tau))
-
-
-def _compare(comparator: Comparator | None, request: Request, answer: Answer, tau: float) -> Examined | Reason:
-    """Return the comparison of a reply, or why there is none."""
-    if isinstance(answer, ChannelError):
-        return answer.reason
-    if comparator is None:
-        return Reason.UNSCORABLE
-    if answer.incomparable is not None:
-        return answer.incomparable
-    try:
-        return comparator.compare(request, answer, tau=tau)
-    except ScoringError as exc:
-        return exc.reason
-
-
-def _side_check(target: Target, side: Side, request: Request, answer: Answer, tau: float) -> SideCheck:
-    """Compare a reply of our own as if it had been delivered: through the same pipe, by the same comparator."""
-    shown = answer if isinstance(answer, ChannelError) else replace(answer, reply=target.as_delivered(answer.reply))
-    outcome = _compare(side.comparator, request, shown, tau)
-    if isinstance(outcome, Reason):
-        return SideCheck(of=side.of, under=side.under, comparison=None, reason=outcome)
-    return SideCheck(of=side.of, under=side.under, comparison=outcome.comparison, reason=None)
 
 
 def _queue(target: Target, role: ChannelRole, plan: Plan, requests: dict[str, Request]) -> list[tuple[str, Request]]:

@@ -88,9 +88,7 @@ def _hosts(delivered: KindSection, settings: TargetSettings[KindSection]) -> dic
     """Return what has to be reached for each channel; one that is in this process costs no tokens."""
     sections = {ChannelRole.DELIVERED: delivered, **_ours(settings)}
     return {
-        role: urlsplit(getattr(it, "base_url", "")).hostname or it.kind
-        for role, it in sections.items()
-        if not it.local
+        role: urlsplit(getattr(it, "base_url", "")).hostname or it.kind for role, it in sections.items() if not it.local
     }
 
 

@@ -162,8 +162,8 @@ class Comparator(Protocol):
 class LogprobCheck(Protocol):
     """Holds the list of tokens that comes with a reply against its text and the direct model."""
 
-    def threshold(self, largest: Sequence[float]) -> float | None:
-        """Return the threshold for a channel whose lists showed these differences when all was taken to be well.
+    def threshold(self, distances: Sequence[float]) -> float | None:
+        """Return the threshold for a channel whose lists showed these distances when all was taken to be well.
 
         None when they say nothing about the direct model.
         """

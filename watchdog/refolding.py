@@ -91,6 +91,7 @@ class _Fold:
             if finding.evidence:
                 return Recomputed(kind="finding", id=finding.id, leaf=index, notes=(hard,))
             return Recomputed(kind="finding", id=finding.id, leaf=index, unable=hard)
+        held_against = self.baseline is not None or self.counts
         return Recomputed(
             kind="finding",
             id=finding.id,
@@ -105,7 +106,7 @@ class _Fold:
                 Check(what="observations", recorded=self.recorded.trials, recomputed=self.stream.trials),
                 Check(what="hits", recorded=self.recorded.hits, recomputed=self.stream.hits),
             ),
-            unable=None if self.baseline is not None or self.counts else "the baseline it was weighed against is not in the ledger",
+            unable=None if held_against else "the baseline it was weighed against is not in the ledger",
         )
 
     def _weigh(self, recorded: Stream) -> None:

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from watchdog import rules
 from watchdog.attributing import Sitting, attributed
 from watchdog.blindness import Seen
-from watchdog.domain.decisions import AbilitiesSeen, Compared, Decision, Judged, RoundDone, RoundSkipped, SightChanged, Weighed
+from watchdog.domain.decisions import (
+    AbilitiesSeen,
+    Compared,
+    Decision,
+    Judged,
+    RoundDone,
+    RoundSkipped,
+    SightChanged,
+    Weighed,
+)
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.findings import Finding, Recovery
@@ -95,7 +104,7 @@ class Rounds:
         seen = [self.lookout.budget(target, outcome.skipped, done.at)]
         if outcome.asked:
             seen.append(self.lookout.round(target, outcome.compared, outcome.judged, done.at))
-            seen.append(self.lookout.situation(target, outcome.compared, done.at))
+            seen.append(self.lookout.allowed(target, outcome.compared, done.at))
         return self._report(report, decisions, seen)
 
     def _findings(self, target: Target, outcome: Outcome, weighed: Sequence["_Weighed"]) -> tuple[Finding, ...]:
@@ -168,7 +177,9 @@ class Rounds:
             outcome.take(measured)
             batch = measured.compared
 
-    def _ask(self, target: Target, plan: Plan, baseline: Baseline | None, reference: Baseline | None = None) -> Measured:
+    def _ask(
+        self, target: Target, plan: Plan, baseline: Baseline | None, reference: Baseline | None = None
+    ) -> Measured:
         """Carry out a plan at the thresholds of the baselines."""
         lists = self.ledger.baseline(LOGPROBS, target.name)
         return self.measuring.measure(
@@ -208,9 +219,7 @@ class Rounds:
         recovery = Recovery(rule=stream.rule, subject=stream.subject, by=RECOVERY, seen_at=self.now())
         return _Weighed(stream=stream.rearmed(), recovery=recovery)
 
-    def _baseline(
-        self, target: Target, rule: str, subject: str, comparator: Comparator | None
-    ) -> Baseline | None:
+    def _baseline(self, target: Target, rule: str, subject: str, comparator: Comparator | None) -> Baseline | None:
         """Return what a comparison is held against; None when this target does not make it.
 
         Raises ConfigError when it was not enrolled, or was enrolled with other weights.

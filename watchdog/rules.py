@@ -83,7 +83,8 @@ def edited_finding(target: str, compared: Sequence[Compared], stream: Stream, pr
         subject=target,
         severity=Severity.CRITICAL,
         summary=(
-            f"{target}: {stream.hits} of {stream.trials} delivered replies say what the direct model does not say"
+            f"{target}: {stream.hits} of {stream.trials} delivered replies say what the {_yardstick(compared)} model "
+            "does not say"
         ),
         attribution=who.sentence,
         suspect=who.suspect,
@@ -151,9 +152,7 @@ def control_finding(
     )
 
 
-def correction_finding(
-    family: str, resisted: Sequence[Judged], stream: Stream, promise: str, at: datetime
-) -> Finding:
+def correction_finding(family: str, resisted: Sequence[Judged], stream: Stream, promise: str, at: datetime) -> Finding:
     """Conclude that one channel obeys a kind of correction less often than when it was enrolled."""
     said = sum(it.verdict.grade is Grade.VERBAL_ONLY for it in resisted)
     return Finding(
@@ -173,6 +172,12 @@ def correction_finding(
         since=stream.first_hit_at or at,
         seen_at=at,
     )
+
+
+def _yardstick(compared: Sequence[Compared]) -> ChannelRole:
+    """Return whose model scored delivered replies: the direct one's, unless only the reference could score."""
+    under = {side.under for it in compared for side in it.sides}
+    return ChannelRole.REFERENCE if under == {ChannelRole.REFERENCE} else ChannelRole.DIRECT
 
 
 def _under(it: Compared, of: ChannelRole, under: ChannelRole) -> Comparison | None:

@@ -35,7 +35,7 @@ from watchdog.desk import Desk
 from watchdog.domain.decisions import Decision, SharesAllotted, Started, Stopped
 from watchdog.enrolment import Enrolling
 from watchdog.errors import ConfigError, InstallationError
-from watchdog.integrity import Integrity
+from watchdog.integrity import Inspected, Integrity
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring
 from watchdog.opening import kept_open, models_of, open_targets, probe_of
@@ -65,6 +65,14 @@ class App:
     integrity: Integrity
     allotted: tuple[Decision, ...]
     """What this configuration changes about the shares of false incidents: to be recorded when it is taken up."""
+
+    def inspect(self, *, unless_since: datetime | None = None) -> tuple[Inspected, ...]:
+        """Look at the files of every model, and record what was seen; not again since an instant, if one is given."""
+        seen = []
+        for it in self.integrity.inspect(unless_since=unless_since):
+            self.desk.report([it.check], it.findings, it.recoveries)
+            seen.append(it)
+        return tuple(seen)
 
     def target(self, name: str | None) -> tuple[Target, ...]:
         """Return the target of that name with its variants, or all of them when none is named.

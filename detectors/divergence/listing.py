@@ -73,9 +73,10 @@ def _length(lead: int) -> int:
 
 
 def _shown(text: bytes, listed: bytes, at: int, there: int) -> Parting:
-    before = text[:at].decode(errors="ignore")
+    """Show where two texts part, from the beginning of the word in which they do."""
+    back = min(len(re.split(rb"\s", text[:at][-_SHOWN:])[-1]), there)
     return Parting(
-        start=len(before),
-        delivered=text[at:].decode(errors="replace")[:_SHOWN],
-        listed=listed[there:].decode(errors="replace")[:_SHOWN],
+        start=len(text[: at - back].decode(errors="ignore")),
+        delivered=text[at - back :].decode(errors="replace")[:_SHOWN],
+        listed=listed[there - back :].decode(errors="replace")[:_SHOWN],
     )

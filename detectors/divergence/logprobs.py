@@ -17,7 +17,7 @@ from watchdog.errors import ScoringError
 from watchdog.ports import Scorer
 
 START_TAU = 0.5
-"""Nats."""
+"""Nats. Of 40 replies of a bfloat16 engine, the largest distance to the same weights in float32 was 0.38."""
 MOST_TAU = 2.0
 """Nats. Numbers that are further off when all is taken to be well are of another distribution, and say nothing here."""
 MARGIN = 1.5
@@ -32,14 +32,14 @@ class LogprobTest:
     """Does to a text what the delivered channel is allowed to do."""
     _ids: dict[bytes, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def threshold(self, largest: Sequence[float]) -> float | None:
-        """Return half as much again as the largest difference seen, but no less than 0.5 nats.
+    def threshold(self, distances: Sequence[float]) -> float | None:
+        """Return half as much again as the largest distance seen, but no less than 0.5 nats.
 
         None when there is nothing to go by, or one was so large that the numbers are of another distribution.
         """
-        if not largest:
+        if not distances:
             return None
-        tau = max(START_TAU, MARGIN * max(largest))
+        tau = max(START_TAU, MARGIN * max(distances))
         return tau if tau <= MOST_TAU else None
 
     def examine(
@@ -65,6 +65,7 @@ class LogprobTest:
             parting=place,
             largest=scoring.largest,
             mean=scoring.mean,
+            distance=scoring.distance,
             tau=tau,
         )
         return LogprobsExamined(comparison=comparison, scoring=scoring)

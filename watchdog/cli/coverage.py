@@ -21,6 +21,7 @@ def print_coverage(covered: Sequence[Coverage], console: Console | None = None) 
     for it in covered:
         console.print()
         console.print(Text(f"{it.target}: {it.direct}", style="bold"))
+        console.print(Text(f"The delivered channel: {it.delivered}."))
         table = Table("Comparison", "Detects", "Never", "Until an incident opens", show_lines=True)
         for situation in it.situations:
             table.add_row(*(Text(cell) for cell in _cells(it.every, situation)))
@@ -93,6 +94,7 @@ def _row(it: Coverage) -> dict[str, object]:
         "target": it.target,
         "every": show_duration(it.every),
         "direct": it.direct,
+        "delivered": it.delivered,
         "situations": [
             {
                 "what": situation.what,

@@ -11,6 +11,10 @@ _OPENING = 8
 """Words by which replies to different questions are taken for the same text."""
 
 
+_MOST_OF_IT = 0.9
+"""Share of the direct reply's words after which something that follows was put there once the model had answered."""
+
+
 class Departure(StrEnum):
     """In what way delivered replies are not the scoring model's."""
 
@@ -29,13 +33,13 @@ def departure(compared: Sequence[Compared]) -> Departure:
     flagged = [it for it in compared if it.comparison is not None and it.comparison.flagged]
     if not flagged:
         return Departure.NONE
-    votes = Counter(_departure(it, it.comparison.spans) for it in flagged if it.comparison is not None)
-    after = Departure.AFTER if votes[Departure.AFTER] > votes[Departure.WORDS] else Departure.WORDS
+    seen = [(it, _departure(it, it.comparison.spans)) for it in flagged if it.comparison is not None]
+    votes = Counter(how for _, how in seen)
     if votes[Departure.WORDS] + votes[Departure.AFTER] > votes[Departure.WHOLE]:
-        return after
-    lost = [it.delivered_reply for it in flagged if it.comparison is not None and _is_lost(it.comparison.spans)]
+        return Departure.AFTER if votes[Departure.AFTER] > votes[Departure.WORDS] else Departure.WORDS
+    lost = [it.delivered_reply for it, how in seen if how is Departure.WHOLE]
     # Where no vote was cast, every reply began as the model's own, and its end could be held against nothing.
-    return Departure.WHOLE if votes[Departure.WHOLE] and not _is_canned(lost) else Departure.AFTER
+    return Departure.WHOLE if lost and not _is_canned(lost) else Departure.AFTER
 
 
 def _departure(it: Compared, spans: Sequence[Span]) -> Departure | None:
@@ -51,9 +55,14 @@ def _departure(it: Compared, spans: Sequence[Span]) -> Departure | None:
 
 
 def _is_whole(it: Compared, upto: int) -> bool:
-    """Say whether a reply up to a place is all that the direct model said."""
-    said = it.delivered_reply[:upto].strip()
-    return it.direct_reply is not None and said == it.direct_reply.strip()
+    """Say whether a reply up to a place is about all that the direct model said.
+
+    Another engine says as much in other words where two of them were nearly as likely, so words are counted.
+    """
+    if it.direct_reply is None:
+        return False
+    said = len(it.delivered_reply[:upto].split())
+    return said >= _MOST_OF_IT * len(it.direct_reply.split())
 
 
 def _is_lost(spans: Sequence[Span]) -> bool:

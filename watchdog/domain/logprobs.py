@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from watchdog.domain.exchanges import Reason, SaidToken, Unsaid
 
+_MEANS = 10
+_FEW = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parting:
@@ -35,11 +38,13 @@ class LogprobComparison:
     """The largest difference of a log probability from the direct model's, in nats; None when not measured."""
     mean: float | None = None
     """The mean of these differences."""
+    distance: float | None = None
+    """How far the list is from the direct model's as a whole, in nats: see `LogprobScoring.distance`."""
     tau: float | None = None
-    """Differences up to this one were benign when enrolled; None when nothing was enrolled, or nothing agreed."""
+    """Distances up to this one were benign when enrolled; None when nothing was enrolled, or nothing agreed."""
 
     def __post_init__(self) -> None:
-        if (self.unsaid is None and self.reason is None) != (self.largest is not None):
+        if (self.unsaid is None and self.reason is None) != (self.distance is not None):
             raise ValueError(f"differences are measured, or there is a reason why not, got {self!r}")
         if (self.spelled is False) != (self.parting is not None):
             raise ValueError(f"a text that is not spelled parts somewhere, got {self!r}")
@@ -47,12 +52,12 @@ class LogprobComparison:
     @property
     def weighable(self) -> bool:
         """Whether the reply can be judged by its log probabilities, whatever else can be said about it."""
-        return self.largest is not None and self.tau is not None
+        return self.distance is not None and self.tau is not None
 
     @property
     def flagged(self) -> bool:
-        """Whether some log probability is further from the direct model's than any was when enrolled."""
-        return self.largest is not None and self.tau is not None and self.largest > self.tau
+        """Whether the log probabilities are further from the direct model's than any were when enrolled."""
+        return self.distance is not None and self.tau is not None and self.distance > self.tau
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +84,16 @@ class LogprobScoring:
         """The mean difference; None when nothing was scored."""
         found = self.differences
         return sum(found) / len(found) if found else None
+
+    @property
+    def distance(self) -> float | None:
+        """The largest difference, or ten times the mean one where that is more; None when nothing was scored.
+
+        An edited word differs in one place, another model a little in all; on replies of another precision of the same
+        weights both numbers were alike. A mean over few tokens says little, so it counts as one over 16 at least.
+        """
+        found = self.differences
+        return max(*found, _MEANS * sum(found) / max(len(found), _FEW)) if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

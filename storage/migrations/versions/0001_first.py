@@ -7,6 +7,18 @@ down_revision = None
 
 _TABLES = (
     """
+    CREATE TABLE ability (
+        subject TEXT NOT NULL,
+        enrolled TEXT NOT NULL,
+        lacking TEXT NOT NULL,
+        told INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (subject)
+    )
+     STRICT
+    """,
+    """
     CREATE TABLE baseline (
         rule TEXT NOT NULL,
         subject TEXT NOT NULL,
@@ -30,6 +42,10 @@ _TABLES = (
         gap REAL,
         flagged INTEGER,
         sides TEXT NOT NULL,
+        unsaid TEXT,
+        spelled INTEGER,
+        logprob_distance REAL,
+        logprob_flagged INTEGER,
         byte_different INTEGER NOT NULL,
         edited TEXT NOT NULL,
         delivered_reply TEXT NOT NULL,

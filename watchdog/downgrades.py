@@ -152,9 +152,7 @@ def _finding(subject: str, late: Sequence[Held], evidence: Sequence[str], at: da
         rule=DOWNGRADE,
         subject=subject,
         severity=Severity.ERROR,
-        summary=(
-            f"{subject}: {lacks}, for {rounds} rounds in a row and never when enrolled; {' and '.join(costs)}"
-        ),
+        summary=f"{subject}: {lacks}, for {rounds} rounds in a row and never when enrolled; {' and '.join(costs)}",
         attribution=(
             "The delivered channel, or the provider behind it. A wrapper that hides its edits would do exactly this; "
             "so would another version of a gateway."
