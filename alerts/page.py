@@ -44,10 +44,12 @@ def page(event: IncidentEvent, checkpoint: str | None = None) -> str:
 
 def _finding(finding: Finding) -> list[str]:
     return [
+        f"Suspect        {finding.suspect.replace('_', ' ')}",
         f"Who            {finding.attribution}",
         *_spans(finding.spans),
         f"Since          {_when(finding.since)}",
         f"How sure       {finding.how_sure}",
+        *([] if finding.control is None else [f"Control        {finding.control}"]),
         f"Promise        {finding.promise}",
         f"What now       {finding.next_step}",
     ]

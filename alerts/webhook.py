@@ -121,7 +121,9 @@ def payload(notice: Notice) -> dict[str, object]:
     if event.finding is not None:
         data |= {
             "evidence_value": event.finding.evidence_value,
+            "suspect": event.finding.suspect,
             "attribution": event.finding.attribution,
+            "control": None if event.finding.control is None else event.finding.control.row(),
             "promise": event.finding.promise,
             "next_step": event.finding.next_step,
             "since": event.finding.since.isoformat(),

@@ -47,6 +47,8 @@ class Utterance:
     """Without the end of the turn."""
     ended: bool
     """Whether the model ended its turn; otherwise it was cut short."""
+    logprobs: tuple[float, ...] = ()
+    """Of each token, in nats at temperature 1."""
 
     @property
     def text(self) -> str:
@@ -97,13 +99,16 @@ class ScriptedModel:
         """Say one turn: the likeliest tokens at temperature 0, sampled ones above it."""
         turn = self.begin(messages)
         said: list[int] = []
+        logprobs: list[float] = []
         while len(said) < max_tokens:
-            token = _pick(self.logits(turn), temperature, rng)
+            logits = self.logits(turn)
+            token = _pick(logits, temperature, rng)
             if token == self.end:
-                return Utterance(tokens=tuple(said), ended=True)
+                return Utterance(tokens=tuple(said), ended=True, logprobs=tuple(logprobs))
             said.append(token)
+            logprobs.append(float(logits[token] - np.logaddexp.reduce(logits)))
             turn = turn.after(token)
-        return Utterance(tokens=tuple(said), ended=False)
+        return Utterance(tokens=tuple(said), ended=False, logprobs=tuple(logprobs))
 
     def logits(self, turn: Turn) -> NDArray[np.float64]:
         """Return a logit for every token id; the likeliest is at 0, but for this engine's noise."""

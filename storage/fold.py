@@ -11,6 +11,7 @@ from storage import schema
 from storage.codec import instant
 from storage.incident_rows import incident_rows
 from watchdog.domain.decisions import (
+    AbilitiesSeen,
     Alive,
     Compared,
     Decision,
@@ -33,6 +34,7 @@ from watchdog.domain.decisions import (
     Started,
     Stopped,
     Weighed,
+    WeightsChecked,
 )
 from watchdog.domain.notices import Delivery
 
@@ -71,6 +73,10 @@ def fold(writer: Writer, index: int, decision: Decision) -> None:  # noqa: C901,
             _put(writer, schema.round_, index, _round(decision))
         case SightChanged():
             _put(writer, schema.sight, index, _sight(decision))
+        case AbilitiesSeen():
+            _put(writer, schema.ability, index, _abilities(decision))
+        case WeightsChecked():
+            _put(writer, schema.weights, index, _weights(decision))
         case Compared():
             _put(writer, schema.comparison, index, _comparison(decision))
         case Judged():
@@ -220,8 +226,36 @@ def _sight(decision: SightChanged) -> dict[str, object]:
     }
 
 
+def _weights(it: WeightsChecked) -> dict[str, object]:
+    difference = {"changed": it.difference.changed, "missing": it.difference.missing, "added": it.difference.added}
+    return {
+        "subject": it.subject,
+        "path": it.path,
+        "digest": it.digest,
+        "files": len(it.files),
+        "difference": rfc8785.dumps({name: list(files) for name, files in difference.items()}).decode(),
+        "signature": it.signature.signature,
+        "problem": it.problem,
+        "altered_at": None if it.altered_at is None else instant(it.altered_at),
+        "at": instant(it.at),
+    }
+
+
+def _abilities(decision: AbilitiesSeen) -> dict[str, object]:
+    it = decision.abilities
+    lacking: list[list[str | int]] = [[held.ability, held.lacking] for held in it.held if held.since is not None]
+    return {
+        "subject": it.subject,
+        "enrolled": rfc8785.dumps([held.ability.value for held in it.held if held.enrolled]).decode(),
+        "lacking": rfc8785.dumps(lacking).decode(),
+        "told": int(it.told),
+        "at": instant(decision.at),
+    }
+
+
 def _comparison(decision: Compared) -> dict[str, object]:
     it = decision.comparison
+    listed = decision.logprobs
     words = [] if it is None else [[span.delivered, span.expected] for span in it.spans]
     return {
         "id": decision.id,
@@ -231,11 +265,23 @@ def _comparison(decision: Compared) -> dict[str, object]:
         "question": decision.question,
         "gap": None if it is None else it.gap,
         "flagged": None if it is None else int(it.flagged),
+        "sides": rfc8785.dumps(_sides(decision)).decode(),
+        "unsaid": None if listed is None else listed.unsaid,
+        "spelled": None if listed is None or listed.spelled is None else int(listed.spelled),
+        "logprob_distance": None if listed is None else listed.distance,
+        "logprob_flagged": None if listed is None or not listed.weighable else int(listed.flagged),
         "byte_different": int(decision.byte_different),
         "edited": rfc8785.dumps(words).decode(),
         "delivered_reply": decision.delivered_reply,
         "reason": decision.reason,
         "exhibit": None if decision.exhibit is None else decision.exhibit.digest,
+    }
+
+
+def _sides(decision: Compared) -> dict[str, list[float] | str]:
+    return {
+        f"{it.of} under {it.under}": str(it.reason) if it.comparison is None else [it.comparison.gap, it.comparison.tau]
+        for it in decision.sides
     }
 
 

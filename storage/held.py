@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime
 from itertools import islice
 
 from storage.codec import encode
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import (
+    AbilitiesSeen,
     Compared,
     Decision,
     Enrolled,
@@ -19,6 +21,7 @@ from watchdog.domain.decisions import (
     SharesAllotted,
     SightChanged,
     Weighed,
+    WeightsChecked,
 )
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
@@ -41,6 +44,8 @@ class Overlay:
     streams: dict[_Key, Stream] = field(default_factory=dict)
     shares: SharesAllotted | None = None
     sights: dict[_Key, Sight] = field(default_factory=dict)
+    abilities: dict[str, Abilities] = field(default_factory=dict)
+    weights: dict[str, WeightsChecked] = field(default_factory=dict)
     rounds: dict[str, RoundDone] = field(default_factory=dict)
     incidents: dict[str, Incident] = field(default_factory=dict)
     """By id, as they stand."""
@@ -50,7 +55,7 @@ class Overlay:
     """Ids of the findings that were taken in."""
     _events: dict[str, IncidentEvent] = field(default_factory=dict)
 
-    def take(self, decision: Decision, notice: Callable[[str], Due | None]) -> None:
+    def take(self, decision: Decision, notice: Callable[[str], Due | None]) -> None:  # noqa: C901 - one line a kind
         """Take a decision in; `notice` finds one that only the file has."""
         match decision:
             case Enrolled(baseline=it):
@@ -61,6 +66,10 @@ class Overlay:
                 self.shares = decision
             case SightChanged(sight=it):
                 self.sights[it.rule, it.subject] = it
+            case AbilitiesSeen(abilities=it):
+                self.abilities[it.subject] = it
+            case WeightsChecked():
+                self.weights[decision.subject] = decision
             case RoundDone():
                 self.rounds[decision.id] = decision
             case IncidentChanged(event=it):

@@ -14,7 +14,8 @@ from storage.held import Held, Overlay
 from storage.held_transaction import HoldingTransaction
 from storage.ledger import SqliteLedger
 from storage.reserve import LITTLE, Reserve
-from watchdog.domain.decisions import Decision, HeldBack, SharesAllotted
+from watchdog.domain.abilities import Abilities
+from watchdog.domain.decisions import Decision, HeldBack, SharesAllotted, WeightsChecked
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.notices import Due
 from watchdog.domain.sight import Sight
@@ -122,6 +123,16 @@ class HoldingLedger:
         """Return how well a subject can be looked at."""
         with self._reading() as (file, held):
             return held.sights.get((rule, subject)) or file.sight(rule, subject)
+
+    def weights(self, subject: str) -> WeightsChecked | None:
+        """Return the newest check of the files of a channel's model."""
+        with self._reading() as (file, held):
+            return held.weights.get(subject) or file.weights(subject)
+
+    def abilities(self, subject: str) -> Abilities | None:
+        """Return what a delivered channel was seen to do."""
+        with self._reading() as (file, held):
+            return held.abilities.get(subject) or file.abilities(subject)
 
     def offline(self) -> frozenset[str]:
         """Return the subjects that no endpoint could be reached for in their last round."""

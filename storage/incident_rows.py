@@ -38,6 +38,7 @@ def _incident(it: Incident) -> dict[str, object]:
         "opened_at": instant(it.opened_at),
         "updated_at": instant(it.updated_at),
         "findings": it.findings,
+        "suspect": it.suspect,
         "recovered_by": it.recovered_by,
         "acknowledged_by": None if it.acknowledged_by is None else it.acknowledged_by.name,
         "acknowledged_at": _instant(it.acknowledged_at),
@@ -70,6 +71,7 @@ def _finding(event: IncidentEvent, it: Finding) -> dict[str, object]:
         "severity": it.severity,
         "seen_at": instant(it.seen_at),
         "evidence_value": it.evidence_value,
+        "suspect": it.suspect,
         "summary": it.summary,
     }
 

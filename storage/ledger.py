@@ -20,7 +20,9 @@ from storage.merkle import Tree, leaf_hash
 from storage.note import SigningKey, VerifierKey
 from storage.shares import newest_shares
 from storage.soundness import require_sound
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import (
+    AbilitiesSeen,
     Decision,
     Enrolled,
     ForkDeclared,
@@ -30,6 +32,7 @@ from watchdog.domain.decisions import (
     SharesAllotted,
     SightChanged,
     Weighed,
+    WeightsChecked,
 )
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.incidents import Incident, IncidentState
@@ -111,12 +114,12 @@ class SqliteLedger:
 
     def baseline(self, rule: str, subject: str) -> Baseline | None:
         """Return the newest enrolment of a stream."""
-        found = self._newest(Enrolled, schema.baseline, rule, subject)
+        found = self._newest(Enrolled, schema.baseline, rule=rule, subject=subject)
         return None if found is None else found.baseline
 
     def stream(self, rule: str, subject: str) -> Stream:
         """Return the evidence of a stream as last weighed."""
-        found = self._newest(Weighed, schema.stream, rule, subject)
+        found = self._newest(Weighed, schema.stream, rule=rule, subject=subject)
         return Stream(rule=rule, subject=subject) if found is None else found.stream
 
     def shares(self) -> SharesAllotted | None:
@@ -126,8 +129,17 @@ class SqliteLedger:
 
     def sight(self, rule: str, subject: str) -> Sight:
         """Return how well a subject can be looked at."""
-        found = self._newest(SightChanged, schema.sight, rule, subject)
+        found = self._newest(SightChanged, schema.sight, rule=rule, subject=subject)
         return Sight(rule=rule, subject=subject) if found is None else found.sight
+
+    def weights(self, subject: str) -> WeightsChecked | None:
+        """Return the newest check of the files of a channel's model."""
+        return self._newest(WeightsChecked, schema.weights, subject=subject)
+
+    def abilities(self, subject: str) -> Abilities | None:
+        """Return what a delivered channel was seen to do."""
+        found = self._newest(AbilitiesSeen, schema.ability, subject=subject)
+        return None if found is None else found.abilities
 
     def offline(self, besides: Container[tuple[str, str]] = ()) -> frozenset[str]:
         """Return the subjects that no endpoint could be reached for in their last round, but for some sights."""
@@ -177,11 +189,11 @@ class SqliteLedger:
         except DatabaseError as exc:
             raise files.unusable(self.path, exc) from exc
 
-    def _newest(self, kind: type[_D], table: Table, rule: str, subject: str) -> _D | None:
+    def _newest(self, kind: type[_D], table: Table, **key: str) -> _D | None:
         query = (
             select(schema.leaf.c.idx, schema.leaf.c.body)
             .join(table, table.c.leaf == schema.leaf.c.idx)
-            .where(table.c.rule == rule, table.c.subject == subject)
+            .where(*(table.c[column] == value for column, value in key.items()))
         )
         with self.reading() as connection:
             row = connection.execute(query).one_or_none()

@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime
 import rfc8785
 
 from storage.codec import encode
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import (
+    AbilitiesSeen,
     Compared,
     Decision,
     Enrolled,
@@ -22,6 +24,7 @@ from watchdog.domain.decisions import (
     SharesAllotted,
     SightChanged,
     Weighed,
+    WeightsChecked,
 )
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exhibits import Exhibit
@@ -89,6 +92,16 @@ class MemoryLedger:
     def sight(self, rule: str, subject: str) -> Sight:
         """Return how well a subject can be looked at."""
         return self._sights().get((rule, subject), Sight(rule=rule, subject=subject))
+
+    def weights(self, subject: str) -> WeightsChecked | None:
+        """Return the newest check of the files of a channel's model."""
+        found = [it for it in self.decisions if isinstance(it, WeightsChecked)]
+        return next((it for it in reversed(found) if it.subject == subject), None)
+
+    def abilities(self, subject: str) -> Abilities | None:
+        """Return what a delivered channel was seen to do."""
+        found = [it.abilities for it in self.decisions if isinstance(it, AbilitiesSeen)]
+        return next((it for it in reversed(found) if it.subject == subject), None)
 
     def offline(self) -> frozenset[str]:
         """Return the subjects that no endpoint could be reached for in their last round."""

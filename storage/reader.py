@@ -11,7 +11,8 @@ from storage import files, schema
 from storage.codec import decode_as
 from storage.lookup import incident_by_prefix
 from storage.shares import newest_shares
-from watchdog.domain.decisions import Compared, Enrolled, IncidentChanged, Judged, SharesAllotted
+from watchdog.domain.abilities import Abilities
+from watchdog.domain.decisions import AbilitiesSeen, Compared, Enrolled, IncidentChanged, Judged, SharesAllotted
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 
@@ -82,6 +83,17 @@ class SqliteReader:
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else decode_as(Enrolled, row.body, index=row.idx).baseline
+
+    def abilities(self, subject: str) -> Abilities | None:
+        """Return what a delivered channel was seen to do; None before it was enrolled."""
+        query = (
+            select(schema.leaf.c.idx, schema.leaf.c.body)
+            .join(schema.ability, schema.ability.c.leaf == schema.leaf.c.idx)
+            .where(schema.ability.c.subject == subject)
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else decode_as(AbilitiesSeen, row.body, index=row.idx).abilities
 
     def shares(self) -> SharesAllotted | None:
         """Return the newest allotment of shares."""

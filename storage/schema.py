@@ -165,6 +165,32 @@ sight = _table(
     comment="What the last rounds could not look at.",
 )
 
+weights = _table(
+    "weights",
+    _text("subject", "The channel of the target whose model it is.", key=True),
+    _text("path", "Where the model is."),
+    _text("digest", "SHA-256 over the names and digests of its files, in hex."),
+    _int("files", "Number of files."),
+    _text("difference", "Files that changed, are missing or were added since the check before, as JSON."),
+    _text("signature", "verified, invalid, unchecked or none."),
+    _text("problem", "Why the files could not be read; empty when they could."),
+    _text("altered_at", "When they last differed from what they were, undeclared, UTC; null when never.", null=True),
+    _text("at", "When, UTC."),
+    _from_leaf(),
+    comment="The files of each model as they were last checked; the leaf names every file with its SHA-256.",
+)
+
+ability = _table(
+    "ability",
+    _text("subject", "The target whose delivered channel it is about.", key=True),
+    _text("enrolled", "What every reply showed when it was enrolled, as JSON."),
+    _text("lacking", "What replies lack now, with the number of rounds in a row, as JSON."),
+    _int("told", "1 while an incident about it is open."),
+    _text("at", "When it last changed, UTC."),
+    _from_leaf(),
+    comment="What each delivered channel was seen to do, on which the tests of its replies hang.",
+)
+
 comparison = _table(
     "comparison",
     _text("id", "Id of the comparison.", key=True),
@@ -174,6 +200,11 @@ comparison = _table(
     _text("question", "Id of the question."),
     _real("gap", "Largest gap in nats at the best tokenisation; null when not measured.", null=True),
     _int("flagged", "1 when the gap is above the threshold; null when not measured.", null=True),
+    _text("sides", "Gaps and thresholds of our own channels' replies, by whose reply and whose model, as JSON."),
+    _text("unsaid", "Why the channel gave no list of tokens that can be used; null when it did.", null=True),
+    _int("spelled", "1 when the channel's own tokens spell the reply, 0 when not; null when not known.", null=True),
+    _real("logprob_distance", "How far their log probabilities are from the direct model's, in nats.", null=True),
+    _int("logprob_flagged", "1 when it is above the threshold; null when it cannot be weighed.", null=True),
     _int("byte_different", "1 when the delivered bytes differ from the direct channel's reply."),
     _text("edited", "The edited words, delivered and expected, as JSON."),
     _text("delivered_reply", "What the delivered channel said."),
@@ -213,6 +244,7 @@ incident = _table(
     _text("opened_at", "When, UTC."),
     _text("updated_at", "When it last changed, UTC."),
     _int("findings", "Findings it has taken in."),
+    _text("suspect", "Who did it, as the newest finding says; see `finding`."),
     _text("recovered_by", "The rule by which it recovered; null when it did not.", null=True),
     _text("acknowledged_by", "Who looks into it; null when nobody said so.", null=True),
     _text("acknowledged_at", "Since when, UTC.", null=True),
@@ -251,6 +283,7 @@ finding = _table(
     _text("severity", "info, warning, error or critical."),
     _text("seen_at", "When it was concluded, UTC."),
     _real("evidence_value", "The evidence value (e-value) behind it; 1 for a hard rule."),
+    _text("suspect", "nobody, unknown, ourselves, wrapper, provider, model or deployed_model."),
     _text("summary", "One line for people."),
     _from_leaf(),
     comment="Every finding that an incident took in.",
@@ -306,6 +339,8 @@ DERIVED = (
     share,
     round_,
     sight,
+    ability,
+    weights,
     comparison,
     verdict,
     incident,

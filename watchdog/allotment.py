@@ -10,6 +10,7 @@ from watchdog.config.model import Settings
 from watchdog.domain.decisions import SharesAllotted
 from watchdog.domain.evidence import Baseline, Share, Stream
 from watchdog.domain.exchanges import ChannelRole
+from watchdog.listing_findings import LOGPROBS
 from watchdog.ports import Evidence
 
 RESERVE = 0.25
@@ -38,14 +39,18 @@ class PerStream:
 
 
 def streams_of(settings: Settings[Any, Any]) -> tuple[StreamName, ...]:
-    """Name every stream of evidence that a configuration has: comparisons, and each probe on each channel."""
+    """Name every stream of evidence that a configuration has: comparisons, controls, and each probe on each channel."""
     found: list[StreamName] = []
     for target in settings.targets:
-        roles = [ChannelRole.DELIVERED] if target.direct is None else [ChannelRole.DELIVERED, ChannelRole.DIRECT]
-        for name in target.measured:
-            if target.direct is not None and target.direct.scores:
+        for name, section in target.measured.items():
+            if target.scoring:
                 found.append((rules.EDITED, name))
-            subjects = [rules.correction_subject(name, role) for role in roles]
+            if target.scoring and section.asks_logprobs:
+                found.append((LOGPROBS, name))
+            found += [(rules.CONTROL, rules.channel_subject(name, role)) for role in target.scoring]
+            if ChannelRole.REFERENCE in target.scoring and target.direct is not None:
+                found.append((rules.REFERENCE, rules.channel_subject(name, ChannelRole.DIRECT)))
+            subjects = [rules.correction_subject(name, role) for role in target.roles]
             found += [(rules.correction_rule(family), subject) for family in target.probes for subject in subjects]
     return tuple(found)
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from watchdog.attribution import Signs, attribute
 from watchdog.domain.decisions import RoundsMissed
-from watchdog.domain.exchanges import Reason
-from watchdog.domain.findings import Finding, Recovery, Severity
+from watchdog.domain.exchanges import ChannelRole, Reason
+from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
 from watchdog.domain.sight import Dark, Sight
 
 BLIND = "blind"
@@ -28,11 +29,20 @@ ON_TIME_AGAIN = "on-time-again"
 
 EVERYTHING = "everything"
 REPLIES = "replies"
+CONTROL = "control"
+UNDER_REFERENCE = "under-reference"
+_COMPARED = {
+    REPLIES: "edited replies",
+    CONTROL: "a test of the watchdog's that is wrong",
+    UNDER_REFERENCE: "a changed deployed model",
+}
+"""What goes unseen while one of the comparisons cannot be made."""
 _OF_THE_REPLY = frozenset({Reason.AMBIGUOUS, Reason.EMPTY, Reason.TRUNCATED})
 _PATIENCE = 4
 """A round asks each arm of a family once, and small models give many replies that cannot be graded: a third of those
 that we measured. So what lies in a family's replies has to last for this many times the threshold."""
 _PROMISE = "A hard rule; no statistical promise."
+_OWN = "The watchdog's own reference channel: nobody else uses it."
 
 _FIRST_STEPS: Mapping[Reason, str] = {
     Reason.UNREACHABLE: "Call the endpoint by hand from this machine: name service, certificate, proxy, firewall.",
@@ -86,6 +96,7 @@ def blind_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
     late = late_parts(sight, around.threshold)
     worst = max(late, key=lambda it: (it.name == EVERYTHING, it.rounds))
     reasons = ", ".join(sorted({it.reason for it in late}))
+    own = {it.channel for it in late} == {ChannelRole.REFERENCE}
     return Finding(
         rule=BLIND,
         subject=sight.subject,
@@ -94,7 +105,8 @@ def blind_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
             f"{sight.subject}: {worst.rounds} rounds in a row could not measure {_named(late)} ({reasons}); "
             f"meanwhile nobody would notice {_unseen(sight, late)}"
         ),
-        attribution=_attribution(sight, around),
+        attribution=_OWN if own else _attribution(sight, around),
+        suspect=Suspect.OURSELVES if own else Suspect.UNKNOWN,
         promise=_PROMISE,
         next_step=first_step(worst.reason),
         spans=(),
@@ -109,6 +121,7 @@ def link_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
     """Conclude that the watchdog is cut off, from a target that could not be reached for too long."""
     cut_off = sorted(name for name, hosts in around.hosts.items() if hosts)
     named = ", ".join(cut_off[:5]) + (", …" if len(cut_off) > 5 else "")
+    who = attribute(Signs(unreachable=True))
     return Finding(
         rule=LINK,
         subject=WATCHDOG,
@@ -117,7 +130,8 @@ def link_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
             f"none of the {len(cut_off)} targets that need the network could be reached in its last round; meanwhile "
             f"nobody would notice edited replies or resisted corrections on {named}"
         ),
-        attribution="The watchdog's own link: every target failed alike, on different hosts.",
+        attribution=who.sentence,
+        suspect=who.suspect,
         promise=_PROMISE,
         next_step="Look at this machine's network: routes, name service, firewall, proxy, certificates.",
         spans=(),
@@ -143,6 +157,7 @@ def missed_finding(missed: RoundsMissed, *, since: datetime) -> Finding:
         severity=Severity.WARNING,
         summary=f"{missed.missed} rounds did not begin when they were due ({why}); nobody looked meanwhile at {named}",
         attribution="The watchdog itself, or the machine it runs on.",
+        suspect=Suspect.OURSELVES,
         promise=_PROMISE,
         next_step=step,
         spans=(),
@@ -164,11 +179,19 @@ def first_step(reason: Reason) -> str:
 
 
 def _is_of_the_replies(it: Dark) -> bool:
-    return it.name not in {EVERYTHING, REPLIES} and it.reason in _OF_THE_REPLY
+    return it.name not in {EVERYTHING, *_COMPARED} and it.reason in _OF_THE_REPLY
+
+
+_LABELS = {
+    EVERYTHING: "anything",
+    REPLIES: REPLIES,
+    CONTROL: "the negative control",
+    UNDER_REFERENCE: "replies under the reference",
+}
 
 
 def _label(it: Dark) -> str:
-    return {EVERYTHING: "anything", REPLIES: REPLIES}.get(it.name, f"`{it.name}`")
+    return _LABELS.get(it.name, f"`{it.name}`")
 
 
 def _named(late: Sequence[Dark]) -> str:
@@ -181,8 +204,8 @@ def _unseen(sight: Sight, late: Sequence[Dark]) -> str:
     """Say what goes unseen: where a whole channel is dark, everything on it, however long each part has been."""
     whole = {it.channel for it in late if it.name == EVERYTHING}
     names = {it.name for it in sight.dark if it in late or it.channel in whole} - {EVERYTHING}
-    families = [f"a resisted `{it}` correction" for it in sorted(names - {REPLIES})]
-    return " or ".join([*(["edited replies"] if REPLIES in names else []), *families])
+    families = [f"a resisted `{it}` correction" for it in sorted(names - _COMPARED.keys())]
+    return " or ".join([*(unseen for name, unseen in _COMPARED.items() if name in names), *families])
 
 
 def _attribution(sight: Sight, around: Surroundings) -> str:

@@ -8,17 +8,20 @@ from datetime import datetime
 from watchdog.blind_findings import (
     ANSWERED_AGAIN,
     BLIND,
+    CONTROL,
     EVERYTHING,
     LINK,
     MEASURED_AGAIN,
     REPLIES,
     TOLD_BY_LINK,
+    UNDER_REFERENCE,
     WATCHDOG,
     Surroundings,
     blind_finding,
     late_parts,
     link_finding,
 )
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Finding, Recovery
@@ -30,10 +33,12 @@ _LINK_REASONS = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a round changes about being blind."""
+    """What a round changes about being blind, or about seeing less."""
 
-    sights: tuple[Sight, ...]
+    sights: tuple[Sight, ...] = ()
     """Those that changed."""
+    abilities: Abilities | None = None
+    """What the delivered channel does, where that changed."""
     finding: Finding | None = None
     recoveries: tuple[Recovery, ...] = ()
 
@@ -99,8 +104,11 @@ def _outcomes(compared: Sequence[Compared], judged: Sequence[Judged]) -> dict[tu
     """
     groups: dict[tuple[str, ChannelRole, Arm | None], list[Reason | None]] = defaultdict(list)
     for it in compared:
-        groups[REPLIES, ChannelRole.DELIVERED, None].append(it.reason)
-        groups[EVERYTHING, ChannelRole.DELIVERED, None].append(it.reason)
+        groups[REPLIES, ChannelRole.DELIVERED, None].append(it.dark)
+        groups[EVERYTHING, ChannelRole.DELIVERED, None].append(it.dark)
+        for side in it.sides:
+            groups[CONTROL if side.of is side.under else UNDER_REFERENCE, side.of, None].append(side.reason)
+            groups[EVERYTHING, side.of, None].append(side.reason)
     for verdict in judged:
         groups[EVERYTHING, verdict.channel, None].append(verdict.verdict.reason)
         if verdict.arm is not Arm.FORGED:
@@ -115,5 +123,6 @@ def _outcomes(compared: Sequence[Compared], judged: Sequence[Judged]) -> dict[tu
 
 def _is_offline(compared: Sequence[Compared], judged: Sequence[Judged], remote: frozenset[ChannelRole]) -> bool:
     reasons = [it.reason for it in compared if ChannelRole.DELIVERED in remote]
+    reasons += [side.reason for it in compared for side in it.sides if side.of in remote]
     reasons += [it.verdict.reason for it in judged if it.channel in remote]
     return bool(reasons) and all(it in _LINK_REASONS for it in reasons)

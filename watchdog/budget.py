@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 from watchdog.domain.decisions import RoundSkipped
 from watchdog.domain.exchanges import Exchange, Reason, Request
-from watchdog.domain.findings import Finding, Recovery, Severity
+from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
 from watchdog.errors import ChannelError
 
 RULE = "blind.budget"
@@ -56,6 +56,7 @@ def spent_finding(skipped: RoundSkipped) -> Finding:
             "nobody would notice an edited reply or a resisted correction"
         ),
         attribution="The watchdog's own budget for this target.",
+        suspect=Suspect.OURSELVES,
         promise="A hard rule; no statistical promise.",
         next_step=(
             "Nothing, if this may wait for the next UTC day; otherwise raise `max-tokens-per-day` or "

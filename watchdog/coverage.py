@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from watchdog import rules
+from watchdog import downgrades, rules, situations
 from watchdog.config.model import KindSection, TargetSettings
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole, Message
+from watchdog.listing_findings import LOGPROBS
 from watchdog.ports import Probe, Questions
-from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, ValueEvidence, Wait, time_to_detect
+from watchdog.situations import Situation
+from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, RE_ASKS, ValueEvidence, Wait, time_to_detect
 
 SHARES = (1.0, 0.5, 0.1)
 ENROLLED_QUESTIONS = 96
@@ -37,18 +40,6 @@ ASSUMPTIONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """One comparison: what it shows and what it cannot, and when."""
-
-    what: str
-    possible: bool
-    detects: str
-    never: str
-    enrolled: str
-    waits: tuple[Wait, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
     """What is sent through one channel."""
 
@@ -66,6 +57,8 @@ class Coverage:
     target: str
     every: timedelta
     direct: str
+    delivered: str
+    """Which tests the delivered channel was seen to allow, and why."""
     situations: tuple[Situation, ...]
     a_day: tuple[Spending, ...]
     enrolment: tuple[Spending, ...]
@@ -98,48 +91,98 @@ class Surveyor:
     questions: Questions
     baseline: Callable[[str, str], Baseline | None] | None
     """Returns what was enrolled for a rule and a subject; None when there is no ledger yet."""
+    abilities: Callable[[str], Abilities | None] | None
+    """Returns what a target's delivered channel was seen to do; None when there is no ledger yet."""
     tests: Mapping[tuple[str, str], ValueEvidence]
     """The test of each stream, at its share of false alarms, by rule and subject."""
 
     def survey(self, name: str, settings: TargetSettings[KindSection], probes: Sequence[Probe]) -> Coverage:
         """Return what one delivered channel of a target covers."""
-        scored = settings.direct is not None and settings.direct.scores
-        roles = [ChannelRole.DELIVERED] if settings.direct is None else [ChannelRole.DELIVERED, ChannelRole.DIRECT]
-        corrections = [self._corrections(name, role, probes) for role in roles]
+        corrections = [self._corrections(name, role, probes) for role in settings.roles]
+        others = [situations.control(settings), situations.files(settings), situations.attribution(settings)]
         return Coverage(
             target=name,
             every=settings.every,
-            direct=_direct(settings.direct),
-            situations=(self._comparison(name, settings), *corrections, _attribution(settings)),
-            a_day=self._spending(settings, probes, roles, rounds=timedelta(days=1) / settings.every, scored=scored),
-            enrolment=self._enrolment(settings, probes, roles, scored=scored),
+            direct=situations.headline(settings),
+            delivered=self._delivered(name),
+            situations=(
+                self._comparison(name, settings),
+                *corrections,
+                self._listing(name, settings),
+                self._reference(name, settings),
+                *others,
+            ),
+            a_day=self._spending(settings, probes, rounds=timedelta(days=1) / settings.every),
+            enrolment=self._enrolment(settings, probes),
             budget=settings.budget,
             price=settings.price_per_million_tokens,
         )
 
     def _comparison(self, name: str, settings: TargetSettings[KindSection]) -> Situation:
-        scored = settings.direct is not None and settings.direct.scores
-        found = self._enrolled(rules.EDITED, name)
+        yardstick = next(iter(settings.scoring), ChannelRole.DIRECT)
+        found, waits = self._flagging(rules.EDITED, name, settings, possible=bool(settings.scoring))
+        return Situation(
+            what=f"delivered replies, word by word, under the {yardstick} model's probabilities",
+            possible=bool(settings.scoring),
+            detects="words replaced, inserted or deleted on the way; another model; another system prompt",
+            never=f"edits made only for other users or topics than ours; words the {yardstick} model finds as likely",
+            enrolled=_enrolled(found),
+            waits=waits,
+        )
+
+    def _listing(self, name: str, settings: TargetSettings[KindSection]) -> Situation:
+        possible = bool(settings.scoring) and settings.measured[name].asks_logprobs
+        found, waits = self._flagging(LOGPROBS, name, settings, possible=possible)
+        return Situation(
+            what="the channel's own list of a reply's tokens, against its text and the model's probabilities",
+            possible=possible,
+            detects="text that is not what the tokens spell, at once; another model or system prompt"
+            if possible
+            else "needs a delivered channel of a kind that lists tokens with log probabilities, and does not refuse to",
+            never="a list that was forged to fit: a pass proves nothing",
+            enrolled=_enrolled(found) if possible else "",
+            waits=waits,
+        )
+
+    def _delivered(self, name: str) -> str:
+        known = None if self.abilities is None else self.abilities(name)
+        lists = self._enrolled(LOGPROBS, name)
+        return downgrades.describe(known, lists_agree=lists is not None and lists.tau is not None)
+
+    def _reference(self, name: str, settings: TargetSettings[KindSection]) -> Situation:
+        possible = settings.direct is not None and settings.reference is not None
+        subject = rules.channel_subject(name, ChannelRole.DIRECT)
+        found, waits = self._flagging(rules.REFERENCE, subject, settings, possible=possible)
+        return Situation(
+            what="replies of the direct channel, under the reference model's probabilities",
+            possible=possible,
+            detects="a deployed model whose weights, system prompt or steering changed after it was verified"
+            if possible
+            else "needs a `direct` that can be asked and a `reference`: verified weights that only the watchdog holds",
+            never="a change that leaves its replies to our questions as they were",
+            enrolled=_enrolled(found) if possible else "",
+            waits=waits,
+        )
+
+    def _flagging(
+        self, rule: str, subject: str, settings: TargetSettings[KindSection], *, possible: bool
+    ) -> tuple[Baseline | None, tuple[Wait, ...]]:
+        """Return what a rule about flagged replies was enrolled with, and how soon it finds them."""
+        found = self._enrolled(rule, subject)
         hits, trials = (0, ENROLLED_QUESTIONS) if found is None else (found.hits, found.trials)
         waits = [
             time_to_detect(
-                self.tests[rules.EDITED, name],
+                self.tests[rule, subject],
                 hits=hits,
                 trials=trials,
                 share=share,
                 per_round=settings.questions_per_round,
+                re_asks=RE_ASKS if rule == rules.EDITED else 0,
             )
             for share in SHARES
-            if scored
+            if possible
         ]
-        return Situation(
-            what="delivered replies, word by word, under the direct model's probabilities",
-            possible=scored,
-            detects="words replaced, inserted or deleted on the way; another model; another system prompt",
-            never="edits made only for other users or topics than ours; words the direct model finds as likely",
-            enrolled=_enrolled(found),
-            waits=tuple(waits),
-        )
+        return found, tuple(waits)
 
     def _corrections(self, name: str, role: ChannelRole, probes: Sequence[Probe]) -> Situation:
         subject = rules.correction_subject(name, role)
@@ -173,34 +216,18 @@ class Surveyor:
         )
 
     def _spending(
-        self,
-        settings: TargetSettings[KindSection],
-        probes: Sequence[Probe],
-        roles: Sequence[ChannelRole],
-        *,
-        rounds: float,
-        scored: bool,
+        self, settings: TargetSettings[KindSection], probes: Sequence[Probe], *, rounds: float
     ) -> tuple[Spending, ...]:
-        asked = settings.questions_per_round if scored else 0
+        asked = settings.questions_per_round if settings.scoring else 0
         arms = sum(len(probe.arms) for probe in probes)
         tokens = asked * self._question(settings) + sum(_probe(probe) for probe in probes)
-        return tuple(_spent(settings, role, rounds * (asked + arms), rounds * tokens) for role in roles)
+        return tuple(_spent(settings, role, rounds * (asked + arms), rounds * tokens) for role in settings.roles)
 
-    def _enrolment(
-        self,
-        settings: TargetSettings[KindSection],
-        probes: Sequence[Probe],
-        roles: Sequence[ChannelRole],
-        *,
-        scored: bool,
-    ) -> tuple[Spending, ...]:
-        found = []
-        for role in roles:
-            asked = ENROLLED_QUESTIONS if scored and role is ChannelRole.DELIVERED else 0
-            requests = asked + ENROLLED_CORRECTIONS * sum(len(probe.arms) for probe in probes)
-            tokens = asked * self._question(settings) + ENROLLED_CORRECTIONS * sum(_probe(probe) for probe in probes)
-            found.append(_spent(settings, role, requests, tokens))
-        return tuple(found)
+    def _enrolment(self, settings: TargetSettings[KindSection], probes: Sequence[Probe]) -> tuple[Spending, ...]:
+        asked = ENROLLED_QUESTIONS if settings.scoring else 0
+        requests = asked + ENROLLED_CORRECTIONS * sum(len(probe.arms) for probe in probes)
+        tokens = asked * self._question(settings) + ENROLLED_CORRECTIONS * sum(_probe(probe) for probe in probes)
+        return tuple(_spent(settings, role, requests, tokens) for role in settings.roles)
 
     def _enrolled(self, rule: str, subject: str) -> Baseline | None:
         return None if self.baseline is None else self.baseline(rule, subject)
@@ -221,33 +248,10 @@ def _size(messages: Sequence[Message]) -> float:
 
 
 def _spent(settings: TargetSettings[KindSection], role: ChannelRole, requests: float, tokens: float) -> Spending:
-    local = role is ChannelRole.DIRECT and settings.direct is not None and settings.direct.local
+    ours = {ChannelRole.DIRECT: settings.direct, ChannelRole.REFERENCE: settings.reference}
+    section = ours.get(role)
+    local = section is not None and section.local
     return Spending(channel=role, local=local, requests=requests, tokens=tokens)
-
-
-def _attribution(settings: TargetSettings[KindSection]) -> Situation:
-    return Situation(
-        what="both channels side by side",
-        possible=settings.direct is not None,
-        detects="who resists a correction: both channels mean the model, the delivered one alone the way to users",
-        never="which of several parties on the way it is",
-        enrolled="",
-        waits=(),
-    )
-
-
-def _direct(direct: KindSection | None) -> str:
-    if direct is None:
-        return (
-            "no direct channel: delivered replies cannot be compared, so edited words are never seen; and when a "
-            "correction is resisted, nothing says whether the model or somebody on the way did it"
-        )
-    if not direct.scores:
-        return (
-            f"direct is {direct.kind}, without the model's probabilities: delivered replies cannot be compared, so "
-            "edited words are never seen; corrections are compared between the channels"
-        )
-    return f"direct is {direct.kind}: delivered replies are held against the model's own probabilities"
 
 
 def _enrolled(baseline: Baseline | None) -> str:

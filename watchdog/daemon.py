@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from watchdog.domain.decisions import Alive, Reloaded
 from watchdog.errands import run_errand
 from watchdog.errors import LedgerError, WatchdogError
 from watchdog.hatch import Hatch
+from watchdog.inspecting import Inspecting
 from watchdog.keeping import Keeping
 from watchdog.logs import Logs
 from watchdog.ports import Clock
@@ -30,7 +31,7 @@ from watchdog.status import status_path, write_snapshot
 from watchdog.supervision import Beat, Supervisor
 from watchdog.timers import ApTimers
 from watchdog.vitals import Vitals
-from watchdog.watch import Watch
+from watchdog.watch import INSPECTION, Watch
 from watchdog.wiring import DISTRIBUTION, App, now, read_config, rebuild
 
 _TICK_S = 1.0
@@ -98,6 +99,7 @@ class Daemon:
             clock=ClockWatch(clock, monotonic),
             pulse=pulse,
         )
+        self._inspecting = Inspecting(hatch=self._hatch, timers=self._timers, log=self._log, now=clock)
         self._keeping = Keeping(
             app.ledger, self._hatch, log=self._log, now=clock, monotonic=monotonic, stop_rounds=self._watch.stop
         )
@@ -140,7 +142,7 @@ class Daemon:
             return None
 
     def _start(self) -> None:
-        self._timers.start(self._watch.fire, self._refused)
+        self._timers.start(self._fire, self._refused)
         self._post.start()
         self._take_up(self._app)
         self._counter.open()
@@ -156,11 +158,19 @@ class Daemon:
         self._app, self._hatch.desk, self._post.courier = app, app.desk, app.courier
         self._seeds.plan({name: gap.total_seconds() for name, gap in every.items()})
         self._watch.watch(app.rounds, app.targets, every)
+        self._inspecting.take_up(app.integrity)
+
+    def _fire(self, name: str, due: datetime) -> None:
+        if name == INSPECTION:
+            self._inspecting.look()
+        else:
+            self._watch.fire(name, due)
 
     def _tick(self) -> None:
         moved_s = self._watch.look()
         if moved_s:
             self._post.clock_moved(moved_s)
+            self._inspecting.arm(timedelta())
         self._settle()
         self._keeping.look()
         if self._alive_beat.stuck:

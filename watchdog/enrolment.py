@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watchdog import rules
-from watchdog.domain.decisions import Compared, Decision, Enrolled, Judged
+from watchdog.domain.decisions import AbilitiesSeen, Compared, Decision, Enrolled, Judged, Weighed
 from watchdog.domain.evidence import Baseline
-from watchdog.domain.exchanges import Reason
+from watchdog.domain.exchanges import ChannelRole, Reason
+from watchdog.domain.findings import Finding
 from watchdog.domain.verdicts import Grade
 from watchdog.errors import ChannelError, ConfigError
+from watchdog.lines import HARD, counted, lines_of
+from watchdog.listing_findings import LOGPROBS
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring, Plan, cases_of, tally
 from watchdog.ports import Clock, Comparator, FindingSink, Questions
+from watchdog.standing import standing_findings
 from watchdog.targets import Target
 
 _MOST_UNMEASURED = 0.2
 """Share of unmeasured exchanges above which an enrolment is not worth keeping."""
-_STANDING = 0.1
-"""Share of flagged replies above which the channel is said to differ already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,35 +52,42 @@ class Enrolling:
         Raises ConfigError when the day's budget does not hold it, and ChannelError when too much could not be
         measured; then nothing but its cost is recorded.
         """
-        started_at, seed = self.now(), self.draw_seed()
-        plan = Plan(
-            id=str(uuid.uuid4()),
-            seed=seed,
-            questions=() if target.comparator is None else self.questions.draw(seed, questions),
-            cases=tuple(case for _ in range(corrections) for case in cases_of(target.probes, self.draw_seed())),
-            ask_direct=False,
-        )
+        started_at, plan = self.now(), self._plan(target, questions, corrections)
         tau = 0.0 if target.comparator is None else target.comparator.threshold(())
         self._require_budget(target, plan, started_at)
-        measured = self.measuring.measure(target, plan, tau=tau)
+        measured = self.measuring.measure(target, plan, tau=tau, reference_tau=tau)
         compared, judged = measured.compared, measured.judged
         done = tally(target, plan, measured, started_at=started_at, at=self.now(), enrolment=True)
-        problem = _unmeasured(target, compared, judged)
+        lists = self._logprob_baselines(target, compared)
+        problem = _unmeasured(target, compared, judged, lists)
         if problem is not None:
             if done.tokens:
                 self.desk.report([done])  # what was spent is spent, whatever came of it
             raise problem
         baselines = list(self._correction_baselines(target, judged))
-        findings = []
         if target.comparator is not None:
             edits = self._edit_baseline(target, target.comparator, compared)
-            baselines.insert(0, edits)
-            if edits.hits > _STANDING * edits.trials:
-                findings.append(rules.standing_finding(edits, compared))
+            baselines = [edits, *self._side_baselines(target, edits, compared), *lists, *baselines]
+        findings = standing_findings(target.name, target.yardstick, baselines, compared)
         enrolled: list[Decision] = [Enrolled(at=done.at, baseline=it) for it in baselines]
-        self.desk.report([*compared, *judged, *enrolled, done], findings)
+        counts, certain = self._counts(target, compared)
+        findings += certain
+        seen = self.lookout.enrolled(target, compared, done.at)
+        enrolled += [] if seen.abilities is None else [AbilitiesSeen(at=done.at, abilities=seen.abilities)]
+        self.desk.report([*compared, *judged, *enrolled, *counts, done], findings, seen.recoveries)
         return Enrolment(
             baselines=tuple(baselines), compared=tuple(compared), judged=tuple(judged), standing=bool(findings)
+        )
+
+    def _plan(self, target: Target, questions: int, corrections: int) -> Plan:
+        seed = self.draw_seed()
+        return Plan(
+            id=str(uuid.uuid4()),
+            seed=seed,
+            questions=() if target.comparator is None else self.questions.draw(seed, questions),
+            cases=tuple(case for _ in range(corrections) for case in cases_of(target.probes, self.draw_seed())),
+            ask_direct=True,
+            ask_logprobs=target.logprobs is not None,
         )
 
     def _require_budget(self, target: Target, plan: Plan, at: datetime) -> None:
@@ -101,7 +110,61 @@ class Enrolling:
             tau=tau,
             model=comparator.digest,
             enrolled_at=self.now(),
+            answered_by=tuple(sorted({it.model for it in compared if it.comparison is not None})),
         )
+
+    def _logprob_baselines(self, target: Target, compared: list[Compared]) -> list[Baseline]:
+        """Return what log probabilities are held against, if the channel gave any.
+
+        Without a threshold in it they are of another distribution than the direct model's, and are not used.
+        """
+        looked = [it.logprobs.distance for it in compared if it.logprobs is not None]
+        distances = [it for it in looked if it is not None]
+        if target.comparator is None or target.logprobs is None or not distances:
+            return []
+        tau = target.logprobs.threshold(distances)
+        return [
+            Baseline(
+                rule=LOGPROBS,
+                subject=target.name,
+                trials=len(distances),
+                hits=0 if tau is None else sum(it > tau for it in distances),
+                tau=tau,
+                model=target.comparator.digest,
+                enrolled_at=self.now(),
+            )
+        ]
+
+    def _counts(self, target: Target, compared: list[Compared]) -> tuple[list[Decision], list[Finding]]:
+        """Return what hard rules make of the replies: they need no enrolment, so that this one is no excuse."""
+        weighed: list[Decision] = []
+        findings = []
+        for line in lines_of(target.name, compared):
+            if line.hard and line.hit:
+                stream = counted(self.lookout.ledger.stream(line.rule, line.subject), line)
+                weighed.append(Weighed(at=self.now(), stream=stream))
+                findings.append(line.conclude(stream, HARD, self.now()))
+        return weighed, findings
+
+    def _side_baselines(self, target: Target, edits: Baseline, compared: list[Compared]) -> list[Baseline]:
+        """Return those of the negative controls, and of the direct channel under the reference."""
+        found = []
+        for side in target.sides:
+            threshold = side.comparator.threshold(_gaps(compared, ChannelRole.DIRECT, side.under))
+            tau = edits.tau if side.under is target.yardstick else threshold
+            gaps = _gaps(compared, side.of, side.under)
+            found.append(
+                Baseline(
+                    rule=rules.CONTROL if side.of is side.under else rules.REFERENCE,
+                    subject=rules.channel_subject(target.name, side.of),
+                    trials=len(gaps),
+                    hits=sum(gap > tau for gap in gaps if tau is not None),
+                    tau=tau,
+                    model=side.comparator.digest,
+                    enrolled_at=self.now(),
+                )
+            )
+        return found
 
     def _correction_baselines(self, target: Target, judged: list[Judged]) -> list[Baseline]:
         graded = rules.corrections(judged)
@@ -121,9 +184,21 @@ class Enrolling:
         ]
 
 
-def _unmeasured(target: Target, compared: list[Compared], judged: list[Judged]) -> ChannelError | None:
-    """Return why too little could be measured for a baseline; None when there was enough."""
-    reasons = [it.reason for it in compared if it.reason is not None]
+def _gaps(compared: list[Compared], of: ChannelRole, under: ChannelRole) -> list[float]:
+    sides = (it.side(of, under) for it in compared)
+    return [it.comparison.gap for it in sides if it is not None and it.comparison is not None]
+
+
+def _unmeasured(
+    target: Target, compared: list[Compared], judged: list[Judged], lists: list[Baseline]
+) -> ChannelError | None:
+    """Return why too little could be measured for a baseline; None when there was enough.
+
+    Where log probabilities agree with the direct model's, they are enough.
+    """
+    agree = any(it.tau is not None for it in lists)
+    listed = {it.id for it in compared if agree and it.logprobs is not None and it.logprobs.distance is not None}
+    reasons = [it.reason for it in compared if it.reason is not None and it.id not in listed]
     whys = [it.verdict for it in judged if it.verdict.grade is Grade.UNMEASURED]
     reasons += [it.reason for it in whys if it.reason is not None]
     total = len(compared) + len(judged)

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter
 
 from watchdog.domain.comparisons import Examined, ScoredTokens, Scoring
 from watchdog.domain.evidence import Baseline
-from watchdog.domain.exchanges import Exchange, FinishReason, Message, Request, Speaker
+from watchdog.domain.exchanges import Exchange, FinishReason, Message, Request, SaidToken, Speaker
 from watchdog.domain.exhibits import Code, Exhibit
+from watchdog.domain.logprobs import LogprobScoring, LogprobsExamined
 from watchdog.domain.verdicts import Case
 from watchdog.errors import LedgerError
 
@@ -40,6 +41,8 @@ class ComparisonExhibit:
     baseline: str | None
     """Digest of the baseline in force; None while a baseline was being measured."""
     scoring: Scoring
+    logprobs: LogprobScoring | None = None
+    """What the channel said of its own tokens, and what the direct model says of them; None without such a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +61,21 @@ class VerdictExhibit:
 
 
 def comparison_exhibit(
-    examined: Examined, delivered: Exchange, *, baseline: Baseline | None, code: Code
+    examined: Examined,
+    delivered: Exchange,
+    listed: LogprobsExamined | None = None,
+    *,
+    baseline: Baseline | None,
+    code: Code,
 ) -> Exhibit | None:
     """Make the exhibit of a comparison; None when whoever compared kept nothing to make it from."""
     scoring = examined.scoring
     if scoring is None:
         return None
+    beside = {} if listed is None or listed.scoring is None else {"logprobs": _listed(listed.scoring)}
     return _exhibit(
-        {
+        beside
+        | {
             "format": _COMPARISON,
             "code": {"version": code.version, "digest": code.digest},
             "model": scoring.model,
@@ -141,6 +151,7 @@ def _comparison(it: Any) -> ComparisonExhibit:
         tau=tau,
         baseline=it["baseline"],
         scoring=scoring,
+        logprobs=_read_listed(it["logprobs"]) if "logprobs" in it else None,
     )
 
 
@@ -197,6 +208,20 @@ def _read_tokens(it: Any) -> ScoredTokens:
         end_logprob=next(iter(_read_floats(it["end_logprob"])), None),
         windowed_from=None if it["windowed_from"] is None else int(it["windowed_from"]),
     )
+
+
+def _listed(it: LogprobScoring) -> dict[str, Any]:
+    return {
+        "tokens": [_bytes(said.text) for said in it.said],
+        "said": _floats([said.logprob for said in it.said]),
+        "direct": _floats(it.direct),
+    }
+
+
+def _read_listed(it: Any) -> LogprobScoring:
+    said = zip(map(_read_bytes, it["tokens"]), _read_floats(it["said"]), strict=True)
+    tokens = tuple(SaidToken(text=text, logprob=logprob) for text, logprob in said)
+    return LogprobScoring(said=tokens, direct=_read_floats(it["direct"]))
 
 
 def _request(it: Request) -> dict[str, Any]:

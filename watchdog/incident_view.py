@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from watchdog.domain.comparisons import Comparison
+from watchdog.domain.comparisons import Comparison, SideCheck
 from watchdog.domain.conclusions import Conclusion
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.incidents import EventKind, Incident, IncidentEvent
+from watchdog.domain.logprobs import LogprobComparison
 from watchdog.domain.text import printable
 
 _MOST_EVIDENCE = 6
@@ -31,9 +32,11 @@ def print_incident(
     if findings:
         last = findings[-1]
         facts = {
+            "Suspect": last.suspect.replace("_", " "),
             "Who": last.attribution,
             "Since": _when(last.since),
             "How sure": last.how_sure,
+            **({} if last.control is None else {"Control": str(last.control)}),
             "Promise": last.promise,
             "What now": last.next_step,
         }
@@ -114,16 +117,57 @@ def _print_evidence(console: Console, it: Compared | Judged) -> None:
         console.print(Text(printable(it.verdict.why)))
         console.print(Text(f"The model said: {printable(it.reply, 800)}"))
         return
-    comparison = it.comparison
-    if comparison is None:
-        return
     console.print(Text(f"Question {it.question}: {printable(it.prompt)}", style="bold"))
-    console.print(Text("Delivered  ").append(_marked(it.delivered_reply, comparison)))
-    if comparison.windowed:
-        console.print(Text("The conversation is longer than the direct model's context: scored through windows."))
+    if it.comparison is not None:
+        console.print(Text("Delivered  ").append(_marked(it.delivered_reply, it.comparison)))
+        if it.comparison.windowed:
+            console.print(Text("The conversation is longer than the direct model's context: scored through windows."))
+    else:
+        console.print(Text(f"Delivered  not measured ({it.reason})"))
     direct = "not asked" if it.direct_reply is None else printable(it.direct_reply, 800)
     console.print(Text(f"Direct     {direct}"))
-    table = Table("delivered", "the direct model says", "or", "gap", box=None, padding=(0, 3, 0, 0))
+    if it.comparison is not None:
+        console.print(_spans(it.comparison, "delivered"))
+    for side in it.sides:
+        _print_side(console, side)
+    if it.logprobs is not None:
+        _print_listing(console, it.logprobs)
+
+
+def _print_listing(console: Console, it: LogprobComparison) -> None:
+    """Print what came of the channel's own list of tokens."""
+    if it.unsaid is not None:
+        console.print(Text(f"Its tokens  no usable list ({it.unsaid})"))
+        return
+    if it.parting is not None:
+        listed, delivered = printable(it.parting.listed, 80), printable(it.parting.delivered, 80)
+        console.print(Text(f"Its tokens  spell {listed!r} where {delivered!r} was delivered", style="bold red"))
+    elif it.spelled:
+        console.print(Text("Its tokens  spell the delivered text"))
+    if it.distance is None:
+        console.print(Text(f"Its numbers  not measured ({it.reason})"))
+        return
+    allowed = "not weighed" if it.tau is None else f"{it.tau:.2f} are allowed"
+    flagged = "FLAGGED" if it.flagged else "not flagged"
+    away = f"{it.distance:.2f} nats from the direct model's, {allowed}"
+    console.print(Text(f"Its numbers  {flagged}, {away}; the mean difference is {it.mean or 0.0:.3f}"))
+
+
+def _print_side(console: Console, it: SideCheck) -> None:
+    """Print what came of one of our own channels' replies, beside the delivered one."""
+    whose = f"{it.of} under the {it.under} model"
+    if it.comparison is None:
+        console.print(Text(f"Beside it  {whose}: not measured ({it.reason})"))
+        return
+    flagged = "FLAGGED" if it.flagged else "not flagged"
+    gap = f"largest gap {it.comparison.gap:.2f} nats, {it.comparison.tau:.2f} are allowed"
+    console.print(Text(f"Beside it  {whose}: {flagged}, {gap}"))
+    if it.flagged:
+        console.print(_spans(it.comparison, it.of, it.under))
+
+
+def _spans(comparison: Comparison, whose: str, model: str = "direct") -> Table:
+    table = Table(whose, f"the {model} model says", "or", "gap", box=None, padding=(0, 3, 0, 0))
     for span in comparison.spans:
         table.add_row(
             Text(printable(span.delivered, 80) or "(nothing)", style="bold red"),
@@ -131,7 +175,7 @@ def _print_evidence(console: Console, it: Compared | Judged) -> None:
             Text(", ".join(printable(word, 30) for word in span.alternatives)),
             f"{span.gap:.1f}",
         )
-    console.print(table)
+    return table
 
 
 def _marked(reply: str, comparison: Comparison) -> Text:

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from watchdog import rules
+from watchdog import listing_findings, rules
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.evidence import Stream
+from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.findings import Finding
+
+HARD = "A hard rule; no statistical promise."
+"""What a rule promises that counts and infers nothing."""
 
 Observed = Compared | Judged
 """The decisions that observe something."""
@@ -36,11 +40,20 @@ class Line:
     observations: tuple[Observation, ...]
     conclude: Callable[[Stream, str, datetime], Finding]
     """Makes the finding of an alarmed stream, given its promise and the time."""
+    hard: bool = False
+    """Whether one hit is enough: nothing is weighed then, and nothing has to be enrolled."""
 
     @property
     def hit(self) -> bool:
         """Whether any observation was a hit."""
         return any(it.hit for it in self.observations)
+
+
+def counted(stream: Stream, line: Line) -> Stream:
+    """Take a hard line into its stream: the first hit alarms."""
+    for it in line.observations:
+        stream = stream.counted(hit=it.hit, at=it.at)
+    return stream
 
 
 def lines_of(target: str, observed: Sequence[Observed]) -> list[Line]:
@@ -60,6 +73,53 @@ def _edits(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
     )
 
 
+def _controls(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
+    for channel in (ChannelRole.DIRECT, ChannelRole.REFERENCE):
+        checked = _checked(observed, channel, channel)
+        yield Line(
+            rule=rules.CONTROL,
+            subject=rules.channel_subject(target, channel),
+            observations=tuple(Observation(hit=hit, at=it.at) for it, hit in checked),
+            conclude=partial(rules.control_finding, target, channel, [it for it, hit in checked if hit]),
+        )
+
+
+def _references(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
+    checked = _checked(observed, ChannelRole.DIRECT, ChannelRole.REFERENCE)
+    yield Line(
+        rule=rules.REFERENCE,
+        subject=rules.channel_subject(target, ChannelRole.DIRECT),
+        observations=tuple(Observation(hit=hit, at=it.at) for it, hit in checked),
+        conclude=partial(rules.reference_finding, target, [it for it, hit in checked if hit]),
+    )
+
+
+def _checked(observed: Sequence[Observed], of: ChannelRole, under: ChannelRole) -> list[tuple[Compared, bool]]:
+    """Return what was measured of one channel's replies under one channel's model, and whether it was flagged."""
+    sides = ((it, it.side(of, under)) for it in observed if isinstance(it, Compared))
+    return [(it, side.flagged) for it, side in sides if side is not None and side.comparison is not None]
+
+
+def _logprobs(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
+    compared = [it for it in observed if isinstance(it, Compared) and it.logprobs is not None]
+    looked = [(it, it.logprobs) for it in compared if it.logprobs is not None]
+    yield Line(
+        rule=listing_findings.LOGPROBS,
+        subject=target,
+        observations=tuple(Observation(hit=found.flagged, at=it.at) for it, found in looked if found.weighable),
+        conclude=partial(listing_findings.logprob_finding, target, compared),
+    )
+    yield Line(
+        rule=listing_findings.TOKEN_STREAM,
+        subject=target,
+        observations=tuple(
+            Observation(hit=not found.spelled, at=it.at) for it, found in looked if found.spelled is not None
+        ),
+        conclude=partial(listing_findings.token_stream_finding, target, compared),
+        hard=True,
+    )
+
+
 def _corrections(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
     judged = [it for it in observed if isinstance(it, Judged)]
     for (family, channel), graded in rules.corrections(judged).items():
@@ -71,4 +131,4 @@ def _corrections(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
         )
 
 
-KINDS = (_edits, _corrections)
+KINDS = (_edits, _controls, _references, _logprobs, _corrections)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from watchdog import blind_findings, blindness, budget
+from watchdog import blind_findings, blindness, budget, downgrades
 from watchdog.blindness import Seen
+from watchdog.domain.abilities import Ability
 from watchdog.domain.decisions import Compared, Judged, RoundSkipped
 from watchdog.measuring import Plan, most_tokens
 from watchdog.ports import Ledger
@@ -57,3 +58,22 @@ class Lookout:
         link = self.ledger.sight(blind_findings.LINK, blind_findings.WATCHDOG)
         reachable = bool(target.hosts) and not after.offline
         return blindness.conclude(before, after, link, around, reachable=reachable, at=at)
+
+    def allowed(self, target: Target, compared: Sequence[Compared], at: datetime) -> Seen:
+        """Say what a round that was sent means for the tests that the delivered channel allows."""
+        before = self.ledger.abilities(target.name)
+        after = downgrades.step(before, compared, threshold=target.failure_threshold, at=at)
+        return _seen(after)
+
+    def enrolled(self, target: Target, compared: Sequence[Compared], at: datetime) -> Seen:
+        """Take down what the delivered channel does while it is trusted."""
+        return _seen(downgrades.enrol(target.name, self.ledger.abilities(target.name), compared, at))
+
+    def asks_logprobs(self, target: Target) -> bool:
+        """Tell whether a round asks for log probabilities: where every reply had them when the target was enrolled."""
+        known = self.ledger.abilities(target.name)
+        return target.logprobs is not None and known is not None and known.enrolled(Ability.TOKEN_LOGPROBS)
+
+
+def _seen(it: downgrades.Stepped) -> Seen:
+    return Seen(abilities=it.abilities, finding=it.finding, recoveries=() if it.recovery is None else (it.recovery,))

@@ -10,17 +10,18 @@ from queue import SimpleQueue
 from threading import Event
 
 from watchdog import budget
-from watchdog.domain.comparisons import Examined, SideCheck
+from watchdog.domain.comparisons import SideCheck
 from watchdog.domain.decisions import Compared, Judged, RoundDone
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
 from watchdog.domain.exhibits import Code
 from watchdog.domain.verdicts import Case, Grade, Question, Verdict
-from watchdog.errors import ChannelError, ScoringError
+from watchdog.errors import ChannelError
 from watchdog.exhibiting import comparison_exhibit, verdict_exhibit
-from watchdog.ports import Channel, Clock, Comparator, Probe
+from watchdog.looking import Answer, Look, look, side_check
+from watchdog.ports import Channel, Clock, Probe
 from watchdog.provenance import running_code
-from watchdog.targets import Side, Target
+from watchdog.targets import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class Plan:
     cases: tuple[tuple[Probe, Case], ...]
     ask_direct: bool
     """Whether questions go to our own channels too: for the controls, and the view side by side."""
+    ask_logprobs: bool = False
+    """Whether the delivered channel is asked to list the tokens of its replies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,6 @@ class Measured:
     """What it cost on the channels that cost tokens."""
 
 
-Answer = Exchange | ChannelError
 _Leg = tuple[ChannelRole, str]
 """A channel, and the key of what it was asked."""
 
@@ -70,30 +72,31 @@ class Measuring:
         tau: float,
         baseline: Baseline | None = None,
         reference_tau: float = 0.0,
+        logprob_tau: float | None = None,
     ) -> Measured:
         """Ask everything in the plan and judge the answers; failures become named reasons, never replies.
 
         `baseline` is what the comparisons will be held against, if there is one already; `reference_tau` is the
-        threshold under the reference, where that one is not the yardstick.
+        threshold under the reference, where that one is not the yardstick, `logprob_tau` that of log probabilities.
         """
         requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
         jobs = {it.role: _queue(target, it.role, plan, requests) for it in target.channels}
         asked = {(role, key): request for role, queue in jobs.items() for key, request in queue}
         answers: dict[_Leg, Answer] = {}
-        examined: dict[str, Examined | Reason] = {}
+        looks: dict[str, Look] = {}
         sides: dict[str, list[SideCheck]] = {key: [] for key in requests}
         for leg, answer in self._ask_all(target.channels, jobs, head_starts(target.channels, plan.seed)):
             answers[leg] = answer
             role, key = leg
             # Scored while the channels go on answering: it is the direct model's idle time that is used.
             if role is ChannelRole.DELIVERED and key in requests:
-                examined[key] = _compare(target.comparator, requests[key], answer, tau)
+                looks[key] = look(target, requests[key], answer, tau, logprob_tau)
             elif key in requests:
                 of_role = (it for it in target.sides if it.of is role)
                 limits = ((it, tau if it.under is target.yardstick else reference_tau) for it in of_role)
-                sides[key] += [_side_check(target, it, requests[key], answer, limit) for it, limit in limits]
+                sides[key] += [side_check(target, it, requests[key], answer, limit) for it, limit in limits]
         compared = [
-            self._compared(target, plan, it, examined[it.id], answers, baseline, tuple(sides[it.id]))
+            self._compared(target, plan, it, looks[it.id], answers, baseline, tuple(sides[it.id]))
             for it in plan.questions
         ]
         judged = [
@@ -147,11 +150,12 @@ class Measuring:
         target: Target,
         plan: Plan,
         question: Question,
-        outcome: Examined | Reason,
+        found: Look,
         answers: Mapping[_Leg, Answer],
         baseline: Baseline | None,
         sides: tuple[SideCheck, ...],
     ) -> Compared:
+        outcome, listed = found.outcome, found.listed
         delivered = answers[ChannelRole.DELIVERED, question.id]
         direct = answers.get((ChannelRole.DIRECT, question.id))
         return Compared(
@@ -169,8 +173,9 @@ class Measuring:
             reason=outcome if isinstance(outcome, Reason) else None,
             exhibit=None
             if isinstance(outcome, Reason) or isinstance(delivered, ChannelError)
-            else comparison_exhibit(outcome, delivered, baseline=baseline, code=self.code),
+            else comparison_exhibit(outcome, delivered, listed, baseline=baseline, code=self.code),
             sides=sides,
+            logprobs=None if listed is None else listed.comparison,
         )
 
     def _judge(self, target: Target, plan: Plan, probe: Probe, case: Case, answer: Answer, role: ChannelRole) -> Judged:
@@ -217,10 +222,10 @@ def tally(
         target=target.name,
         started_at=started_at,
         seed=plan.seed,
-        compared=sum(it.comparison is not None for it in compared),
+        compared=sum(it.dark is None for it in compared),
         flagged=sum(it.comparison is not None and it.comparison.flagged for it in compared),
         judged=sum(it.verdict.reason is None for it in judged),
-        unmeasured=sum(it.reason is not None for it in compared) + sum(it.verdict.reason is not None for it in judged),
+        unmeasured=sum(it.dark is not None for it in compared) + sum(it.verdict.reason is not None for it in judged),
         tokens=measured.tokens,
         enrolment=enrolment,
     )
@@ -232,33 +237,11 @@ def most_tokens(target: Target, plan: Plan) -> int:
     return sum(budget.most(request for _, request in _queue(target, role, plan, requests)) for role in target.hosts)
 
 
-def _compare(comparator: Comparator | None, request: Request, answer: Answer, tau: float) -> Examined | Reason:
-    """Return the comparison of a reply, or why there is none."""
-    if isinstance(answer, ChannelError):
-        return answer.reason
-    if comparator is None:
-        return Reason.UNSCORABLE
-    if answer.incomparable is not None:
-        return answer.incomparable
-    try:
-        return comparator.compare(request, answer, tau=tau)
-    except ScoringError as exc:
-        return exc.reason
-
-
-def _side_check(target: Target, side: Side, request: Request, answer: Answer, tau: float) -> SideCheck:
-    """Compare a reply of our own as if it had been delivered: through the same pipe, by the same comparator."""
-    shown = answer if isinstance(answer, ChannelError) else replace(answer, reply=target.as_delivered(answer.reply))
-    outcome = _compare(side.comparator, request, shown, tau)
-    if isinstance(outcome, Reason):
-        return SideCheck(of=side.of, under=side.under, comparison=None, reason=outcome)
-    return SideCheck(of=side.of, under=side.under, comparison=outcome.comparison, reason=None)
-
-
 def _queue(target: Target, role: ChannelRole, plan: Plan, requests: dict[str, Request]) -> list[tuple[str, Request]]:
     """Return what one channel is asked, in its own order: so the two legs of a question do not meet."""
     asked = role is ChannelRole.DELIVERED or (plan.ask_direct and role in target.questioned)
-    queue = list(requests.items()) if asked else []
+    lists = plan.ask_logprobs and role is ChannelRole.DELIVERED
+    queue = [(key, replace(it, logprobs=lists)) for key, it in requests.items()] if asked else []
     queue += [(_key(case), case.request) for _, case in plan.cases]
     random.Random(f"{plan.seed}/{role}").shuffle(queue)  # noqa: S311 - to be reproduced from the recorded seed
     return queue

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from watchdog.domain.findings import Finding, Recovery, Severity
+from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
 from watchdog.domain.text import printable
 from watchdog.ports import LedgerState
 
@@ -120,6 +120,7 @@ def _own(
         severity=severity,
         summary=summary,
         attribution="The watchdog itself, or the machine it runs on.",
+        suspect=Suspect.OURSELVES,
         promise="A hard rule; no statistical promise.",
         next_step=next_step,
         spans=(),

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.comparisons import Examined
-from watchdog.domain.decisions import Compared, Decision, IncidentChanged, Judged, SharesAllotted
+from watchdog.domain.decisions import Compared, Decision, IncidentChanged, Judged, SharesAllotted, WeightsChecked
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Request
 from watchdog.domain.exhibits import Exhibit
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
+from watchdog.domain.logprobs import LogprobsExamined
 from watchdog.domain.notices import Due, Notice
 from watchdog.domain.sight import Sight
 from watchdog.domain.verdicts import Arm, Case, Question, Verdict
@@ -157,6 +159,26 @@ class Comparator(Protocol):
         ...
 
 
+class LogprobCheck(Protocol):
+    """Holds the list of tokens that comes with a reply against its text and the direct model."""
+
+    def threshold(self, distances: Sequence[float]) -> float | None:
+        """Return the threshold for a channel whose lists showed these distances when all was taken to be well.
+
+        None when they say nothing about the direct model.
+        """
+        ...
+
+    def examine(
+        self, request: Request, delivered: Exchange, examined: Examined | None, *, tau: float | None
+    ) -> LogprobsExamined:
+        """Return what the list comes to; `examined` is the comparison of the reply, where one was made.
+
+        What cannot be measured has a named reason in it; never raises.
+        """
+        ...
+
+
 class Evidence(Protocol):
     """Turns observations into an evidence value that is valid at any time."""
 
@@ -234,6 +256,14 @@ class Ledger(Protocol):
 
     def sight(self, rule: str, subject: str) -> Sight:
         """Return how well a subject can be looked at; a clear sight when nothing was ever dark."""
+        ...
+
+    def weights(self, subject: str) -> WeightsChecked | None:
+        """Return the newest check of the files of a channel's model; None before the first."""
+        ...
+
+    def abilities(self, subject: str) -> Abilities | None:
+        """Return what a target's delivered channel was seen to do; None before it was enrolled."""
         ...
 
     def offline(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from watchdog.domain.comparisons import Comparison, Remeasured, Scoring
 from watchdog.domain.decisions import Compared, Enrolled, IncidentChanged, Judged
 from watchdog.domain.exchanges import Exchange, FinishReason
 from watchdog.domain.exhibits import Code, Exhibit
+from watchdog.domain.logprobs import LogprobComparison, LogprobScoring
 from watchdog.domain.recomputed import Check, Recomputed
 from watchdog.domain.verdicts import Case
 from watchdog.errors import LedgerError
@@ -106,6 +107,7 @@ class Recomputing:
                 *_about_text(shown, again),
                 *self._about_baseline(index, it, shown),
                 *_about_gaps(it.comparison, shown, again),
+                *_about_logprobs(it.logprobs, shown.logprobs),
             ),
             notes=tuple(notes),
             made_by=shown.code,
@@ -168,6 +170,17 @@ def _about_text(shown: ComparisonExhibit, again: Remeasured) -> list[Check]:
     if shown.finish is FinishReason.LENGTH and text != reply:
         reply = reply.rstrip("\ufffd")  # the last character was cut in two
     return [*spelled, Check(what="text that was scored", recorded=reply, recomputed=text)]
+
+
+def _about_logprobs(recorded: LogprobComparison | None, shown: LogprobScoring | None) -> list[Check]:
+    """Check the differences of log probabilities; where the text parts from its tokens is read, and not recomputed."""
+    if recorded is None or shown is None:
+        return []
+    return [
+        Check(what="tokens the channel listed", recorded=recorded.tokens, recomputed=len(shown.said)),
+        Check(what="largest difference of a log probability", recorded=recorded.largest, recomputed=shown.largest),
+        Check(what="distance of the log probabilities", recorded=recorded.distance, recomputed=shown.distance),
+    ]
 
 
 def _about_gaps(recorded: Comparison, shown: ComparisonExhibit, again: Remeasured) -> list[Check]:

@@ -23,7 +23,7 @@ from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.findings import Finding
 from watchdog.domain.incidents import Incident
 from watchdog.domain.recomputed import Check, Recomputed
-from watchdog.lines import Observed, lines_of
+from watchdog.lines import Observed, counted, lines_of
 from watchdog.ports import Observe, Record
 
 _KINDS = frozenset({"enrolled", "compared", "judged", "weighed", "round_done", "incident_changed"})
@@ -58,6 +58,8 @@ class _Fold:
     round: list[Observed] = field(default_factory=list)
     """What the round at hand observed; a round is recorded in one piece."""
     recorded: Stream | None = None
+    counts: bool = False
+    """Whether the rule counts, and is held against no baseline."""
     stream: Stream = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,7 +68,7 @@ class _Fold:
     @property
     def target(self) -> str:
         """The target that the stream is about."""
-        return rules.target_of(self.rule, self.subject)
+        return rules.target_of(self.subject)
 
     def take(self, decision: Decision) -> None:
         """Take in the next leaf."""
@@ -89,6 +91,7 @@ class _Fold:
             if finding.evidence:
                 return Recomputed(kind="finding", id=finding.id, leaf=index, notes=(hard,))
             return Recomputed(kind="finding", id=finding.id, leaf=index, unable=hard)
+        held_against = self.baseline is not None or self.counts
         return Recomputed(
             kind="finding",
             id=finding.id,
@@ -103,18 +106,22 @@ class _Fold:
                 Check(what="observations", recorded=self.recorded.trials, recomputed=self.stream.trials),
                 Check(what="hits", recorded=self.recorded.hits, recomputed=self.stream.hits),
             ),
-            unable=None if self.baseline is not None else "the baseline it was weighed against is not in the ledger",
+            unable=None if held_against else "the baseline it was weighed against is not in the ledger",
         )
 
     def _weigh(self, recorded: Stream) -> None:
         self.recorded = recorded
         if not recorded.trials:
             self.stream = recorded  # armed again: what was observed before no longer counts
-        elif self.baseline is not None:
-            for line in lines_of(self.target, self.round):
-                if (line.rule, line.subject) == (self.rule, self.subject):
-                    for it in line.observations:
-                        self.stream = self.observe(self.stream, self.baseline, hit=it.hit, at=it.at)
+            return
+        for line in lines_of(self.target, self.round):
+            if (line.rule, line.subject) != (self.rule, self.subject):
+                continue
+            if line.hard:
+                self.counts, self.stream = True, counted(self.stream, line)
+            elif self.baseline is not None:
+                for it in line.observations:
+                    self.stream = self.observe(self.stream, self.baseline, hit=it.hit, at=it.at)
 
 
 def _dropped(record: Record) -> int:

@@ -2,18 +2,31 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from watchdog import rules
+from watchdog.attributing import Sitting, attributed
 from watchdog.blindness import Seen
-from watchdog.domain.decisions import Compared, Decision, Judged, RoundDone, RoundSkipped, SightChanged, Weighed
+from watchdog.domain.decisions import (
+    AbilitiesSeen,
+    Compared,
+    Decision,
+    Judged,
+    RoundDone,
+    RoundSkipped,
+    SightChanged,
+    Weighed,
+)
 from watchdog.domain.evidence import Baseline, Stream
+from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.errors import ConfigError
-from watchdog.lines import Line, lines_of
+from watchdog.lines import HARD, Line, counted, lines_of
+from watchdog.listing_findings import LOGPROBS
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measured, Measuring, Plan, cases_of, tally
-from watchdog.ports import Clock, FindingSink, Ledger, Questions
+from watchdog.outcome import Outcome
+from watchdog.ports import Clock, Comparator, FindingSink, Ledger, Questions
 from watchdog.targets import Target
 
 CLEAN_ROUNDS = 3
@@ -70,7 +83,7 @@ class Rounds:
         Raises ConfigError when the target was not enrolled, or was enrolled with other weights.
         """
         started_at = self.now()
-        baseline = self._edit_baseline(target)
+        baseline = self._baseline(target, rules.EDITED, target.name, target.comparator)
         plan = self._plan(target, baseline)
         outcome = self._measure(target, plan, baseline, self.lookout.spent(target, started_at))
         lines = lines_of(target.name, [*outcome.compared, *outcome.judged])
@@ -81,7 +94,7 @@ class Rounds:
             compared=tuple(outcome.compared),
             judged=tuple(outcome.judged),
             streams=tuple(it.stream for it in weighed),
-            findings=tuple(it.finding for it in weighed if it.finding is not None),
+            findings=self._findings(target, outcome, weighed),
             recoveries=tuple(it.recovery for it in weighed if it.recovery is not None),
             skipped=outcome.skipped,
         )
@@ -91,13 +104,27 @@ class Rounds:
         seen = [self.lookout.budget(target, outcome.skipped, done.at)]
         if outcome.asked:
             seen.append(self.lookout.round(target, outcome.compared, outcome.judged, done.at))
+            seen.append(self.lookout.allowed(target, outcome.compared, done.at))
         return self._report(report, decisions, seen)
+
+    def _findings(self, target: Target, outcome: Outcome, weighed: Sequence["_Weighed"]) -> tuple[Finding, ...]:
+        """Return what the alarmed streams conclude, each with what the other channels show beside it."""
+        streams = {(it.stream.rule, it.stream.subject): it.stream for it in weighed}
+        sitting = Sitting(
+            target=target,
+            observed=[*outcome.compared, *outcome.judged],
+            stream=lambda rule, subject: streams.get((rule, subject)) or self.ledger.stream(rule, subject),
+            baseline=self.ledger.baseline,
+            weights=self.ledger.weights,
+        )
+        return tuple(attributed(it.finding, sitting) for it in weighed if it.finding is not None)
 
     def _report(self, report: RoundReport, decisions: list[Decision], seen: Sequence[Seen]) -> RoundReport:
         """Add what the round means for being blind, and record all of it in one transaction."""
         at = report.done.at
         decisions += [] if report.skipped is None else [report.skipped]
         decisions += [SightChanged(at=at, sight=sight) for it in seen for sight in it.sights]
+        decisions += [AbilitiesSeen(at=at, abilities=it.abilities) for it in seen if it.abilities is not None]
         whole = replace(
             report,
             findings=report.findings + tuple(it.finding for it in seen if it.finding is not None),
@@ -113,23 +140,25 @@ class Rounds:
             seed=seed,
             questions=self.questions.draw(seed, 0 if baseline is None else target.questions_per_round),
             cases=cases_of(target.probes, seed),
-            ask_direct=target.direct is not None,
+            ask_direct=True,
+            ask_logprobs=self.lookout.asks_logprobs(target),
         )
 
-    def _measure(self, target: Target, plan: Plan, baseline: Baseline | None, spent: int) -> "_Outcome":
+    def _measure(self, target: Target, plan: Plan, baseline: Baseline | None, spent: int) -> Outcome:
         """Carry out the plan, as far as the day's budget holds it."""
-        outcome = _Outcome(baseline=baseline, spent=spent)
+        outcome = Outcome(baseline=baseline, spent=spent)
         outcome.skipped = self.lookout.refuse(target, plan, "round", spent=spent, at=self.now())
         if outcome.skipped is not None:
             return outcome
-        tau = 0.0 if baseline is None or baseline.tau is None else baseline.tau
-        outcome.take(self.measuring.measure(target, plan, tau=tau, baseline=baseline))
+        subject = rules.channel_subject(target.name, ChannelRole.DIRECT)
+        reference = self._baseline(target, rules.REFERENCE, subject, target.under_reference)
+        outcome.take(self._ask(target, plan, baseline, reference))
         stream = self.ledger.stream(rules.EDITED, target.name)
         if baseline is not None and not stream.alarmed:
             self._re_ask(target, plan, stream, baseline, outcome)
         return outcome
 
-    def _re_ask(self, target: Target, plan: Plan, stream: Stream, baseline: Baseline, outcome: "_Outcome") -> None:
+    def _re_ask(self, target: Target, plan: Plan, stream: Stream, baseline: Baseline, outcome: Outcome) -> None:
         """After a flagged reply, ask fresh questions at once, until the evidence decides or a batch is clean."""
         batch = list(outcome.compared)
         for _ in range(RE_ASKS):
@@ -144,16 +173,34 @@ class Rounds:
             outcome.skipped = self.lookout.refuse(target, fresh, "re_ask", spent=spent, at=self.now())
             if outcome.skipped is not None:
                 break
-            measured = self.measuring.measure(target, fresh, tau=baseline.tau or 0.0, baseline=baseline)
+            measured = self._ask(target, fresh, baseline)
             outcome.take(measured)
             batch = measured.compared
 
+    def _ask(
+        self, target: Target, plan: Plan, baseline: Baseline | None, reference: Baseline | None = None
+    ) -> Measured:
+        """Carry out a plan at the thresholds of the baselines."""
+        lists = self.ledger.baseline(LOGPROBS, target.name)
+        return self.measuring.measure(
+            target,
+            plan,
+            tau=_tau(baseline) or 0.0,
+            baseline=baseline,
+            reference_tau=_tau(reference) or 0.0,
+            logprob_tau=_tau(lists),
+        )
+
     def _weigh(self, target: Target, line: Line) -> "_Weighed | None":
-        """Take a line into its stream; None when the stream was never enrolled."""
+        """Take a line into its stream; None when the stream was never enrolled, and needs to be."""
+        before = self.ledger.stream(line.rule, line.subject)
+        if line.hard:
+            stream = counted(before, line)
+            finding = line.conclude(stream, HARD, self.now()) if line.hit else None
+            return self._settle(before, stream, line.hit, finding)
         baseline = self.ledger.baseline(line.rule, line.subject)
         if baseline is None:
             return None
-        before = self.ledger.stream(line.rule, line.subject)
         stream = before
         for it in line.observations:
             stream = target.evidence.weigh(stream, baseline, hit=it.hit, at=it.at)
@@ -172,47 +219,25 @@ class Rounds:
         recovery = Recovery(rule=stream.rule, subject=stream.subject, by=RECOVERY, seen_at=self.now())
         return _Weighed(stream=stream.rearmed(), recovery=recovery)
 
-    def _edit_baseline(self, target: Target) -> Baseline | None:
-        """Return what the comparison is held against; None when this target cannot be compared at all."""
-        if target.comparator is None:
+    def _baseline(self, target: Target, rule: str, subject: str, comparator: Comparator | None) -> Baseline | None:
+        """Return what a comparison is held against; None when this target does not make it.
+
+        Raises ConfigError when it was not enrolled, or was enrolled with other weights.
+        """
+        if comparator is None:
             return None
-        baseline = self.ledger.baseline(rules.EDITED, target.name)
+        baseline = self.ledger.baseline(rule, subject)
         enrol = f"run `corrigibility-watchdog baseline --target {target.name}` while you trust the delivered channel"
+        scores = target.yardstick if comparator is target.comparator else ChannelRole.REFERENCE
         if baseline is None:
-            raise ConfigError(f"{target.name}: the target was not enrolled yet", hint=enrol)
-        if baseline.model != target.comparator.digest:
+            beside = "" if rule == rules.EDITED else " with its reference"
+            raise ConfigError(f"{target.name}: the target was not enrolled{beside} yet", hint=enrol)
+        if baseline.model != comparator.digest:
             raise ConfigError(
-                f"{target.name}: the target was enrolled with other weights than the direct channel has now",
+                f"{target.name}: the target was enrolled with other weights than the {scores} channel has now",
                 hint=f"find out who changed the weights; then {enrol}",
             )
         return baseline
-
-
-@dataclass(slots=True, kw_only=True)
-class _Outcome:
-    baseline: Baseline | None
-    spent: int
-    """Tokens of the day that were spent before the round; 0 when nothing limits them."""
-    asked: bool = False
-    measured: Measured = field(default_factory=lambda: Measured(compared=[], judged=[], tokens=0))
-    skipped: RoundSkipped | None = None
-
-    @property
-    def compared(self) -> list[Compared]:
-        return self.measured.compared
-
-    @property
-    def judged(self) -> list[Judged]:
-        return self.measured.judged
-
-    def take(self, more: Measured) -> None:
-        """Take in what came of a plan."""
-        self.asked = True
-        self.measured = Measured(
-            compared=self.measured.compared + more.compared,
-            judged=self.measured.judged + more.judged,
-            tokens=self.measured.tokens + more.tokens,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +245,10 @@ class _Weighed:
     stream: Stream
     finding: Finding | None = None
     recovery: Recovery | None = None
+
+
+def _tau(baseline: Baseline | None) -> float | None:
+    return None if baseline is None else baseline.tau
 
 
 def _flagged(it: Compared) -> bool:

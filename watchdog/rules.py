@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from watchdog.domain.comparisons import Change, Span
+from watchdog.attribution import Signs, attribute
+from watchdog.domain.comparisons import Comparison, Span
 from watchdog.domain.decisions import Compared, Judged
-from watchdog.domain.evidence import Baseline, Stream
+from watchdog.domain.departures import departure
+from watchdog.domain.evidence import Stream
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.findings import Finding, Severity
 from watchdog.domain.verdicts import Arm, Grade
@@ -16,6 +18,12 @@ EDITED = "divergence.gap"
 
 STANDING = "divergence.standing"
 """The delivered channel already departed from the direct model when it was enrolled."""
+
+REFERENCE = "divergence.reference"
+"""Replies of the direct channel that the verified reference could not have given."""
+
+CONTROL = "control.gap"
+"""The negative control: a channel's own replies, held against its own model as if they had been delivered."""
 
 _CORRECTION = "correction."
 _RESISTING = frozenset({Grade.RESISTED, Grade.VERBAL_ONLY})
@@ -29,12 +37,22 @@ def correction_rule(family: str) -> str:
 
 def correction_subject(target: str, channel: ChannelRole) -> str:
     """Name what a correction rule watches: one channel of one target."""
+    return channel_subject(target, channel)
+
+
+def channel_subject(target: str, channel: ChannelRole) -> str:
+    """Name one channel of one target."""
     return f"{target}/{channel}"
 
 
-def target_of(rule: str, subject: str) -> str:
-    """Return the target that a rule's subject is, or is a channel of."""
-    return subject.rpartition("/")[0] if rule.startswith(_CORRECTION) else subject
+def is_correction(rule: str) -> bool:
+    """Tell whether a rule watches a probe family."""
+    return rule.startswith(_CORRECTION)
+
+
+def target_of(subject: str) -> str:
+    """Return the target that a subject is, or is a channel of."""
+    return subject.rpartition("/")[0] or subject
 
 
 def corrections(judged: Sequence[Judged]) -> dict[tuple[str, ChannelRole], list[tuple[Judged, bool]]]:
@@ -59,21 +77,23 @@ def corrections(judged: Sequence[Judged]) -> dict[tuple[str, ChannelRole], list[
 def edited_finding(target: str, compared: Sequence[Compared], stream: Stream, promise: str, at: datetime) -> Finding:
     """Conclude that delivered replies are edited, from the flagged comparisons of this round."""
     flagged = [it for it in compared if it.comparison is not None and it.comparison.flagged]
-    spans = [span for it in flagged if it.comparison is not None for span in it.comparison.spans]
+    who = attribute(Signs(departure=departure(flagged)))
     return Finding(
         rule=EDITED,
         subject=target,
         severity=Severity.CRITICAL,
         summary=(
-            f"{target}: {stream.hits} of {stream.trials} delivered replies say what the direct model does not say"
+            f"{target}: {stream.hits} of {stream.trials} delivered replies say what the {_yardstick(compared)} model "
+            "does not say"
         ),
-        attribution=_who_edited(spans),
+        attribution=who.sentence,
+        suspect=who.suspect,
         promise=promise,
         next_step=(
             "Read the edited words, then ask the owner of the delivered path (gateway, reseller, "
             "post-processor) what changed since the first flagged reply."
         ),
-        spans=tuple(spans[:_MOST_SPANS]),
+        spans=_spans([it.comparison for it in flagged]),
         evidence_value=stream.evidence,
         evidence=tuple(it.id for it in flagged),
         since=stream.first_hit_at or at,
@@ -81,26 +101,54 @@ def edited_finding(target: str, compared: Sequence[Compared], stream: Stream, pr
     )
 
 
-def standing_finding(baseline: Baseline, compared: Sequence[Compared]) -> Finding:
-    """Conclude that the delivered channel already departs from the direct model when it is enrolled."""
-    flagged = [it for it in compared if it.comparison is not None and it.comparison.flagged]
-    spans = [span for it in flagged if it.comparison is not None for span in it.comparison.spans]
+def reference_finding(target: str, flagged: Sequence[Compared], stream: Stream, promise: str, at: datetime) -> Finding:
+    """Conclude that the model behind the direct channel is not the verified one any more."""
+    who = attribute(Signs(reference=True))
     return Finding(
-        rule=STANDING,
-        subject=baseline.subject,
+        rule=REFERENCE,
+        subject=stream.subject,
+        severity=Severity.CRITICAL,
+        summary=(
+            f"{target}: {stream.hits} of {stream.trials} replies of the direct channel say what the verified reference "
+            "does not say"
+        ),
+        attribution=who.sentence,
+        suspect=who.suspect,
+        promise=promise,
+        next_step="Compare the deployed weights, system prompt and steering settings with those that were verified.",
+        spans=_spans([_under(it, ChannelRole.DIRECT, ChannelRole.REFERENCE) for it in flagged]),
+        evidence_value=stream.evidence,
+        evidence=tuple(it.id for it in flagged),
+        since=stream.first_hit_at or at,
+        seen_at=at,
+    )
+
+
+def control_finding(
+    target: str, channel: ChannelRole, flagged: Sequence[Compared], stream: Stream, promise: str, at: datetime
+) -> Finding:
+    """Conclude that the test cannot be trusted: it flags replies that nobody can have edited."""
+    who = attribute(Signs(control=True))
+    return Finding(
+        rule=CONTROL,
+        subject=stream.subject,
         severity=Severity.ERROR,
         summary=(
-            f"{baseline.subject}: {baseline.hits} of {baseline.trials} replies already departed from the direct "
-            "model when it was enrolled"
+            f"{target}: the negative control is flagged in {stream.hits} of {stream.trials} replies of the {channel} "
+            "channel: the watchdog's own test does not recognise that model"
         ),
-        attribution="Unknown: another model, another system prompt, a sampling temperature above 0, or an editor.",
-        promise="A hard rule; no statistical promise.",
-        next_step="Make sure that both channels serve the same model, system prompt and temperature 0; enrol again.",
-        spans=tuple(spans[:_MOST_SPANS]),
-        evidence_value=1.0,
+        attribution=who.sentence,
+        suspect=who.suspect,
+        promise=promise,
+        next_step=(
+            f"See that what scores and what answers on the {channel} channel are the same weights, chat template and "
+            "precision, and that its temperature is 0; until then no finding about this target's replies counts."
+        ),
+        spans=_spans([_under(it, channel, channel) for it in flagged]),
+        evidence_value=stream.evidence,
         evidence=tuple(it.id for it in flagged),
-        since=baseline.enrolled_at,
-        seen_at=baseline.enrolled_at,
+        since=stream.first_hit_at or at,
+        seen_at=at,
     )
 
 
@@ -115,7 +163,7 @@ def correction_finding(family: str, resisted: Sequence[Judged], stream: Stream, 
             f"{stream.subject}: `{family}` was resisted in {stream.hits} of {stream.trials} corrections, "
             f"more than when enrolled ({said} of the last {len(resisted)} only said that they complied)"
         ),
-        attribution="The channel named above; compare with the target's other channel in `incidents list`.",
+        attribution="The channel named above; what the target's other channels do says more.",
         promise=promise,
         next_step="Read what the model did after the correction, then decide whether to take it out of service.",
         spans=(),
@@ -126,14 +174,16 @@ def correction_finding(family: str, resisted: Sequence[Judged], stream: Stream, 
     )
 
 
-def _who_edited(spans: Sequence[Span]) -> str:
-    lost = sum(span.change is Change.UNRESOLVED for span in spans)
-    if spans and lost * 2 < len(spans):
-        return (
-            "Between the model and its users: single words differ, and the direct model goes on with the rest of "
-            "each reply."
-        )
-    return (
-        "Another model, another system prompt or a rewriting wrapper: the replies leave the direct model and do "
-        "not come back to it."
-    )
+def _yardstick(compared: Sequence[Compared]) -> ChannelRole:
+    """Return whose model scored delivered replies: the direct one's, unless only the reference could score."""
+    under = {side.under for it in compared for side in it.sides}
+    return ChannelRole.REFERENCE if under == {ChannelRole.REFERENCE} else ChannelRole.DIRECT
+
+
+def _under(it: Compared, of: ChannelRole, under: ChannelRole) -> Comparison | None:
+    side = it.side(of, under)
+    return None if side is None else side.comparison
+
+
+def _spans(comparisons: Sequence[Comparison | None]) -> tuple[Span, ...]:
+    return tuple(span for it in comparisons if it is not None for span in it.spans)[:_MOST_SPANS]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from watchdog.domain.exchanges import ChannelRole
-from watchdog.ports import Channel, Comparator, Evidence, Probe
+from watchdog.ports import Channel, Comparator, Evidence, LogprobCheck, Probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,8 @@ class Target:
     """Whose model `comparator` scores with: the direct one's, or the reference where that one cannot score."""
     under_reference: Comparator | None = None
     """Scores with the reference beside `comparator`; None when there is none, or it is the yardstick itself."""
+    logprobs: LogprobCheck | None = None
+    """Looks at the lists of tokens that the delivered channel gives; None when it is never asked for any."""
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -9,7 +9,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from watchdog.watch import PULSE
+from watchdog.watch import INSPECTION, PULSE
 
 WORKERS = 32
 """Rounds that run at once; more wait for their turn, and are seen to be late."""
@@ -28,7 +28,12 @@ class ApTimers:
         self._scheduler: Any = BackgroundScheduler(
             timezone=UTC,
             # The pulse has a thread of its own: rounds that take all the others must not look like a dead scheduler.
-            executors={"default": ThreadPoolExecutor(workers), "pulse": ThreadPoolExecutor(1)},
+            # So has the inspection: it reads gigabytes at the lowest priority, which its thread cannot leave again.
+            executors={
+                "default": ThreadPoolExecutor(workers),
+                PULSE: ThreadPoolExecutor(1),
+                INSPECTION: ThreadPoolExecutor(1),
+            },
             # By default a job that comes a second late is dropped, and nobody is told.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
@@ -41,7 +46,7 @@ class ApTimers:
 
     def arm(self, name: str, at: datetime) -> None:
         """Call back with this name and instant once the clock has reached it."""
-        executor = "pulse" if name == PULSE else "default"
+        executor = name if name in {PULSE, INSPECTION} else "default"
         self._scheduler.add_job(
             self._fire, "date", run_date=at, args=(name, at), id=name, replace_existing=True, executor=executor
         )

@@ -24,6 +24,8 @@ from watchdog.targets import Target
 PULSE = "*pulse*"
 """What is armed besides the targets, to see that times still come true; no target can be called this."""
 PULSE_EVERY = timedelta(seconds=5)
+INSPECTION = "*inspection*"
+"""What is armed for the next look at the weights' files."""
 
 FAILURE_THRESHOLD = 3
 """Rounds in a row that fail before people are told."""

@@ -5,42 +5,41 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache, partial, reduce
+from functools import reduce
 from importlib.metadata import packages_distributions, version
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, cast
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from alerts.catalog import NOTIFIERS
 from detectors import sequential
-from detectors.allowed_edits import Tolerant, apply
-from detectors.divergence.gap import GapTest
 from detectors.divergence.scorings import remeasure
 from detectors.sequential import RateTest
 from probes.catalog import CHANNELS, PROBES, Opened
+from probes.integrity import weights_files
 from probes.questions import load_questions
+from probes.signatures import check_signature
 from storage import holding
 from storage.reader import open_reader
 from storage.record import open_record
 from storage.signing import open_signed
 from watchdog import provenance
 from watchdog.allotment import PerStream, StreamName, allotted
-from watchdog.config.edits import AllowedEdit
 from watchdog.config.load import Loaded, load
-from watchdog.config.model import KindSection, NotifierSection, Settings, TargetSettings
+from watchdog.config.model import KindSection, NotifierSection, Settings
 from watchdog.coverage import Coverage, Surveyor
 from watchdog.delivery import Courier
 from watchdog.desk import Desk
 from watchdog.domain.decisions import Decision, SharesAllotted, Started, Stopped
-from watchdog.domain.exchanges import ChannelRole
 from watchdog.enrolment import Enrolling
 from watchdog.errors import ConfigError, InstallationError
+from watchdog.integrity import Inspected, Integrity
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring
-from watchdog.ports import HoldingLedger, Probe, Questions, Scorer
+from watchdog.opening import kept_open, models_of, open_targets, probe_of
+from watchdog.ports import HoldingLedger, Questions
 from watchdog.recompute import Recomputing
 from watchdog.rounds import Rounds
 from watchdog.targets import Target
@@ -63,8 +62,17 @@ class App:
     rounds: Rounds
     enrolling: Enrolling
     courier: Courier
+    integrity: Integrity
     allotted: tuple[Decision, ...]
     """What this configuration changes about the shares of false incidents: to be recorded when it is taken up."""
+
+    def inspect(self, *, unless_since: datetime | None = None) -> tuple[Inspected, ...]:
+        """Look at the files of every model, and record what was seen; not again since an instant, if one is given."""
+        seen = []
+        for it in self.integrity.inspect(unless_since=unless_since):
+            self.desk.report([it.check], it.findings, it.recoveries)
+            seen.append(it)
+        return tuple(seen)
 
     def target(self, name: str | None) -> tuple[Target, ...]:
         """Return the target of that name with its variants, or all of them when none is named.
@@ -104,10 +112,13 @@ def survey(loaded: Loaded) -> tuple[Coverage, ...]:
         reader = stack.enter_context(open_reader(settings.ledger)) if settings.ledger.exists() else None
         tests = _tests(allotted(None if reader is None else reader.shares(), settings, now()))
         surveyor = Surveyor(
-            questions=load_questions(), baseline=None if reader is None else reader.baseline, tests=tests
+            questions=load_questions(),
+            baseline=None if reader is None else reader.baseline,
+            abilities=None if reader is None else reader.abilities,
+            tests=tests,
         )
         return tuple(
-            surveyor.survey(name, it, [_probe(family) for family in it.probes])
+            surveyor.survey(name, it, [probe_of(family) for family in it.probes])
             for it in settings.targets
             for name in it.measured
         )
@@ -173,16 +184,7 @@ def rebuild(app: App, loaded: Loaded) -> App:
             "the ledger, its origin and its key cannot change while the daemon runs",
             hint="restart the daemon to change `ledger:`, `origin:` or `signing-key-file:`",
         )
-    kept = {
-        _key(section): Opened(target.direct, target.comparator.scorer)
-        for settings in app.loaded.settings.targets
-        for target in app.target(settings.name)
-        for section in [settings.direct]
-        if section is not None
-        and section.local
-        and target.direct is not None
-        and isinstance(target.comparator, GapTest | Tolerant)
-    }
+    kept = kept_open(app.loaded.settings, app.targets)
     with ExitStack() as stack:
         again = _assemble(stack, loaded, app.ledger, app.rounds.measuring, app.rounds.questions, reuse=kept)
         # Rounds that are running may still use what was open before: all of it is closed at the very end.
@@ -206,7 +208,7 @@ def _assemble(
     before = ledger.shares()
     shares = allotted(before, settings, now())
     evidence = PerStream(_tests(shares))
-    targets = tuple(target for it in settings.targets for target in _targets(stack, it, evidence, reuse))
+    targets = tuple(target for it in settings.targets for target in open_targets(stack, it, evidence, reuse, now))
     desk = Desk(ledger, tuple(notifiers))
     lookout = Lookout(ledger=ledger, hosts={it.name: frozenset(it.hosts.values()) for it in targets})
     return App(
@@ -233,6 +235,9 @@ def _assemble(
             lookout=lookout,
         ),
         courier=Courier(ledger, notifiers, now),
+        integrity=Integrity(
+            models=models_of(settings), ledger=ledger, now=now, read=weights_files, verify=check_signature
+        ),
         allotted=() if shares is before or not shares.shares else (shares,),
     )
 
@@ -263,66 +268,9 @@ def draw_seed() -> int:
     return secrets.randbits(53)
 
 
-def _targets(
-    stack: ExitStack, settings: TargetSettings[KindSection], evidence: PerStream, reuse: Mapping[str, Opened]
-) -> Iterator[Target]:
-    """Yield one target for each delivered channel; they share the direct channel, and its weights."""
-    direct = None
-    if settings.direct is not None:
-        direct = reuse.get(_key(settings.direct)) or _open(stack, settings.direct, ChannelRole.DIRECT)
-    scorer = None if direct is None else direct.scorer
-    for name, section in settings.measured.items():
-        yield Target(
-            name=name,
-            delivered=_open(stack, section, ChannelRole.DELIVERED).channel,
-            direct=None if direct is None else direct.channel,
-            comparator=None if scorer is None else _comparator(scorer, settings.allowed_edits),
-            evidence=evidence,
-            probes=tuple(map(_probe, settings.probes)),
-            questions_per_round=settings.questions_per_round,
-            reply_tokens=settings.reply_tokens,
-            as_delivered=partial(apply, settings.allowed_edits),
-            hosts=_hosts(section, settings.direct),
-            # Equal shares: rounds of several variants run at once, and must not spend the same tokens twice.
-            budget=None if settings.budget is None else settings.budget // len(settings.measured),
-            failure_threshold=settings.failure_threshold,
-        )
-
-
-def _hosts(delivered: KindSection, direct: KindSection | None) -> dict[ChannelRole, str]:
-    """Return what has to be reached for each channel; one that is in this process costs no tokens."""
-    sections = {ChannelRole.DELIVERED: delivered, ChannelRole.DIRECT: direct}
-    return {
-        role: urlsplit(getattr(it, "base_url", "")).hostname or it.kind
-        for role, it in sections.items()
-        if it is not None and not it.local
-    }
-
-
-@cache
-def _probe(family: str) -> Probe:
-    # A probe is pure, and reading its deck takes tens of milliseconds: a thousand targets share one.
-    return PROBES[family]()
-
-
 def _tests(shares: SharesAllotted) -> dict[StreamName, RateTest]:
     a_year = shares.false_incidents_per_year
     return {(it.rule, it.subject): RateTest(alpha=it.alpha, a_year=a_year) for it in shares.shares}
-
-
-def _comparator(scorer: Scorer, edits: tuple[AllowedEdit, ...]) -> GapTest | Tolerant:
-    inner = GapTest(scorer=scorer)
-    return Tolerant(inner=inner, scorer=scorer, edits=edits) if edits else inner
-
-
-def _open(stack: ExitStack, settings: KindSection, role: ChannelRole) -> Opened:
-    opened = CHANNELS[settings.kind].open(settings, role, now)
-    stack.callback(opened.close)
-    return opened
-
-
-def _key(section: KindSection) -> str:
-    return section.model_dump_json()
 
 
 def _one_of(kinds: list[Any]) -> Any:

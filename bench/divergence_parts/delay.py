@@ -8,9 +8,9 @@ from functools import cache
 from detectors.sequential import RateTest
 from watchdog.domain.evidence import Baseline, Stream
 
-ALPHA = 0.001
-"""One false incident in ten years over a hundred targets."""
-ENROLLED = 48
+ALPHA = 0.1 * 0.75 / 300
+"""The share of one of 300 streams: a hundred targets of the starter configuration, one false incident in ten years."""
+ENROLLED = 96
 CLEAN_BEFORE = 1000
 RUNS = 400
 MOST = 200
@@ -18,7 +18,7 @@ MOST = 200
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _TEST = RateTest(alpha=ALPHA, a_year=0.1)
 _BASELINE = Baseline(rule="bench", subject="", trials=ENROLLED, hits=0, tau=0.5, model="", enrolled_at=_AT)
-HOW = f"{RUNS} draws of replies, {CLEAN_BEFORE:,} clean ones before, enrolled with 0 of {ENROLLED}, alpha {ALPHA}"
+HOW = f"{RUNS} draws of replies, {CLEAN_BEFORE:,} clean ones before, enrolled with 0 of {ENROLLED}, share {ALPHA:g}"
 
 
 def replies_to_incident(flags: Sequence[bool]) -> tuple[int | None, int | None]:

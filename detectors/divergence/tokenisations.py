@@ -178,7 +178,7 @@ def _take(cuts: list[tuple[tuple[int, ...], int]], count: int) -> list[tuple[tup
 
 def spell(text: bytes, at: int, token: bytes) -> int | None:
     """Return the byte up to which the text is spelled after one more token; None when the token does not fit."""
-    if at == 0 and text[:1] not in _SPACE:
+    if at == 0 and not text[:1].isspace():
         token = token.lstrip() or token
         if token.isspace():
             return 0
@@ -189,5 +189,3 @@ def spell(text: bytes, at: int, token: bytes) -> int | None:
         return len(text)
     return None
 
-
-_SPACE = (b" ", b"\t", b"\n", b"\r")

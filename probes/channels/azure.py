@@ -8,10 +8,10 @@ from pydantic import Field
 from probes.channels import completions
 from probes.channels.codec import Codec
 from probes.channels.completions import MaxTokensField
-from probes.channels.config import ApiVersion, HttpConfig
+from probes.channels.config import ApiVersion, ListingConfig
 
 
-class AzureConfig(HttpConfig):
+class AzureConfig(ListingConfig):
     """A deployment in an Azure OpenAI resource; base-url is the resource's own, without a path."""
 
     kind: Literal["azure"] = "azure"
@@ -30,4 +30,5 @@ def codec(config: AzureConfig) -> Codec:
         write=partial(completions.write, limit=config.max_tokens_field, stream=config.stream),
         read=completions.read,
         read_stream=completions.read_stream,
+        asks_logprobs=completions.ASKS_LOGPROBS,
     )

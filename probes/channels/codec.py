@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from watchdog.domain.exchanges import FinishReason, Reason, Request
+from watchdog.domain.exchanges import FinishReason, Reason, Request, SaidToken, Unsaid
 from watchdog.domain.text import printable
 
 _LONGEST_MODEL_ID = 200
@@ -50,6 +50,8 @@ class Completion:
     said: int | None = None
     """Tokens of the reply alone, hidden reasoning and all, where the endpoint says."""
     hidden_reasoning: bool = False
+    tokens_said: tuple[SaidToken, ...] | Unsaid = Unsaid.ABSENT
+    """The reply's tokens as the endpoint lists them, or why there is no such list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,13 @@ class Codec:
     authorize: Callable[[str], Mapping[str, str]]
     """Makes the headers that carry a key."""
     write: Callable[[Request], dict[str, JsonValue]]
-    """Makes the body; `temperature` is a key of its own, so that it can be left out."""
+    """Makes the body; `temperature` and `asks_logprobs` are keys of their own, so that they can be left out."""
     read: Callable[[bytes], Completion | Failure]
     """Reads the whole body of an answer whose status says success."""
     read_stream: Callable[[Sequence[bytes]], Completion | Failure]
     """Reads the events of a stream, in order; a stream that was cut off is a failure, never a short reply."""
+    asks_logprobs: str | None = None
+    """The key of the body that asks for log probabilities, where the protocol has one."""
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
 
@@ -87,7 +91,13 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def completion(
-    text: str | None, finish: FinishReason, model: str | None, usage: object, *, thought: bool = False
+    text: str | None,
+    finish: FinishReason,
+    model: str | None,
+    usage: object,
+    *,
+    thought: bool = False,
+    tokens_said: tuple[SaidToken, ...] | Unsaid = Unsaid.ABSENT,
 ) -> Completion | Failure:
     """Return the reply with that text, or why it is none; `thought` says that fields beside it hold reasoning."""
     if text is None:
@@ -107,6 +117,7 @@ def completion(
         tokens=_total(usage),
         said=_said(usage),
         hidden_reasoning=hidden,
+        tokens_said=tokens_said,
     )
 
 

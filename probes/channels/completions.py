@@ -8,12 +8,15 @@ from pydantic import JsonValue, ValidationError
 
 from probes.channels.codec import Completion, Failure, Part, blocked, completion, cut_off, malformed
 from probes.channels.refusals import failed
+from probes.channels.said import joined, said_tokens
 from watchdog.domain.exchanges import FinishReason, Request
 
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 
 _FINISHES = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 _DONE = b"[DONE]"
+ASKS_LOGPROBS = "logprobs"
+"""The key of the body that asks for log probabilities."""
 
 
 class _Turn(Part):
@@ -30,6 +33,7 @@ class _Turn(Part):
 class _Choice(Part):
     message: _Turn
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 class _Answer(Part):
@@ -43,6 +47,7 @@ class _Step(Part):
     index: int = 0
     delta: _Turn = _Turn()
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 class _Chunk(Part):
@@ -59,6 +64,7 @@ def write(request: Request, *, limit: MaxTokensField, stream: bool) -> dict[str,
         limit: request.max_tokens,
         "temperature": request.temperature,
     }
+    body |= {ASKS_LOGPROBS: True} if request.logprobs else {}
     return body | {"stream_options": {"include_usage": True}} if stream else body
 
 
@@ -88,7 +94,7 @@ def read_stream(events: Sequence[bytes]) -> Completion | Failure:
     return _judged(
         _Answer(
             model=next((it.model for it in chunks if it.model), None),
-            choices=(_Choice(message=turn, finish_reason=finish),) if steps else (),
+            choices=(_Choice(message=turn, finish_reason=finish, logprobs=_joined(steps)),) if steps else (),
             usage=next((it.usage for it in reversed(chunks) if it.usage), None),
             error=error,
         )
@@ -105,4 +111,16 @@ def _judged(answer: _Answer) -> Completion | Failure:
         return blocked()
     text = turn.refusal if turn.content is None else turn.content
     told = _FINISHES.get(finish or "", FinishReason.OTHER)
-    return completion(text, told, answer.model, answer.usage, thought=turn.thought)
+    said = said_tokens(_listed(answer.choices[0].logprobs))
+    return completion(text, told, answer.model, answer.usage, thought=turn.thought, tokens_said=said)
+
+
+def _listed(logprobs: object) -> object:
+    """Return the list of tokens of a choice, whatever it is; a refusal has a list of its own."""
+    if not isinstance(logprobs, dict):
+        return logprobs
+    return logprobs.get("content") or logprobs.get("refusal")
+
+
+def _joined(steps: Sequence[_Step]) -> object:
+    return joined([_listed(it.logprobs) for it in steps])

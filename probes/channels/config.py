@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
 
 from watchdog.config.model import KindSection
+from watchdog.config.signature import SignatureSettings
 
 _HOST = re.compile(r"[0-9a-f]*:[0-9a-f:.]*|[^\s.]{1,63}(\.[^\s.]{1,63})*\.?")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -29,6 +30,7 @@ _OUR_FIELDS = frozenset(
     {
         "input",
         "instructions",
+        "logprobs",
         "max_completion_tokens",
         "max_output_tokens",
         "max_tokens",
@@ -65,10 +67,27 @@ class WeightsConfig(ChannelConfig):
     dtype: Literal["float32", "bfloat16"] = "float32"
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads for the whole process, not for this channel alone."""
+    signature: SignatureSettings | None = None
+    """Whose signature the weights have to bear."""
 
     @property
     def scores(self) -> bool:
         """Whether the model's probabilities come with this channel."""
+        return True
+
+    @property
+    def model_files(self) -> Path | None:
+        """The files of the model."""
+        return self.path
+
+    @property
+    def model_signature(self) -> SignatureSettings | None:
+        """Whose signature these files have to bear."""
+        return self.signature
+
+    @property
+    def asks_logprobs(self) -> bool:
+        """Whether such a channel tells the log probabilities of the tokens of a reply."""
         return True
 
 
@@ -144,6 +163,18 @@ class HttpConfig(ChannelConfig):
         return self
 
 
+class ListingConfig(HttpConfig):
+    """What every protocol that can list a reply's tokens can be told beside."""
+
+    logprobs: bool = True
+    """Whether to ask for the log probabilities of a reply's tokens, where a comparison can use them."""
+
+    @property
+    def asks_logprobs(self) -> bool:
+        """Whether such a channel asks for the log probabilities of the tokens of a reply."""
+        return self.logprobs
+
+
 class ScriptedConfig(ChannelConfig):
     """The scripted model, for rehearsals without weights or network."""
 
@@ -157,4 +188,9 @@ class ScriptedConfig(ChannelConfig):
     @property
     def scores(self) -> bool:
         """Whether the model's probabilities come with this channel."""
+        return True
+
+    @property
+    def asks_logprobs(self) -> bool:
+        """Whether such a channel tells the log probabilities of the tokens of a reply."""
         return True

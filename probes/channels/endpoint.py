@@ -1,5 +1,7 @@
 """A channel to an HTTP endpoint, whatever protocol it speaks."""
 
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -11,19 +13,20 @@ from probes.channels.config import HttpConfig
 from probes.channels.refusals import refused
 from probes.channels.transport import Answer, Transport, open_transport
 from watchdog.config.secrets import read_secret
-from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Reason, Request
+from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Reason, Request, SaidToken, Unsaid
 from watchdog.errors import ChannelError
 from watchdog.ports import Clock
 
 _TEMPERATURE = "temperature"
 _REMEMBERED = timedelta(hours=1)
-"""How long a refused temperature is left out: then it is offered again, because a gateway may have been at fault."""
+"""How long a refused parameter is left out: then it is offered again, because a gateway may have been at fault."""
 
 
 class Endpoint:
     """Asks over HTTP; satisfies `ports.Channel`.
 
-    It keeps away from an endpoint that asked for it, and asks without a temperature where none is taken.
+    It keeps away from an endpoint that asked for it, and leaves out the temperature, or the wish for log probabilities,
+    where they are not taken.
     """
 
     def __init__(self, transport: Transport, codec: Codec, config: HttpConfig, role: ChannelRole, clock: Clock) -> None:
@@ -33,7 +36,8 @@ class Endpoint:
         self._config = config
         self._clock = clock
         self._quiet_until: datetime | None = None
-        self._refused_at: datetime | None = None
+        self._refused_at: dict[str, datetime] = {}
+        """When each parameter that may be left out was last refused."""
 
     def ask(self, request: Request) -> Exchange:
         """Return what the endpoint answered.
@@ -41,15 +45,16 @@ class Endpoint:
         Raises ChannelError with a named reason when it gave no reply that could be judged, or wants to be left alone.
         """
         asked_at = self._clock()
-        honoured = not _within(self._refused_at, asked_at, _REMEMBERED)
-        got = self._once(request, with_temperature=honoured)
-        if honoured and isinstance(got, Failure) and got.parameter == _TEMPERATURE:
-            honoured = False
-            got = self._once(request, with_temperature=False)
-            if not isinstance(got, Failure):
-                self._refused_at = asked_at
-        if isinstance(got, Failure):
-            raise self._error(got)
+        remembered = {name for name, at in self._refused_at.items() if abs(asked_at - at) < _REMEMBERED}
+        left_out = set(remembered)
+        got = self._once(request, left_out)
+        while isinstance(got, Failure):
+            refused = self._to_leave_out(got, request)
+            if refused is None or refused in left_out:
+                raise self._error(got)
+            left_out.add(refused)
+            got = self._once(request, left_out)
+        self._refused_at |= dict.fromkeys(left_out - remembered, asked_at)
         answer, told = got
         return Exchange(
             channel=self.role,
@@ -60,9 +65,10 @@ class Endpoint:
             asked_at=asked_at,
             seconds=answer.seconds,
             tokens=told.tokens,
-            temperature_honoured=honoured,
+            temperature_honoured=_TEMPERATURE not in left_out,
             hidden_reasoning=told.hidden_reasoning,
             cached=courtesy.is_cached(answer.headers),
+            tokens_said=self._tokens_said(request, told, left_out),
         )
 
     def close(self) -> None:
@@ -75,15 +81,31 @@ class Endpoint:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _once(self, request: Request, *, with_temperature: bool) -> tuple[Answer, Completion] | Failure:
+    def _to_leave_out(self, refusal: Failure, request: Request) -> str | None:
+        """Return the key of the body that a refusal is about, where the reply can do without it."""
+        if refusal.parameter == _TEMPERATURE:
+            return _TEMPERATURE
+        about_logprobs = request.logprobs and refusal.parameter in {"include", "logprobs", "top_logprobs"}
+        return self._codec.asks_logprobs if about_logprobs else None
+
+    def _tokens_said(
+        self, request: Request, told: Completion, left_out: AbstractSet[str]
+    ) -> tuple[SaidToken, ...] | Unsaid:
+        if self._codec.asks_logprobs is None or not (request.logprobs and self._config.asks_logprobs):
+            return Unsaid.NOT_ASKED
+        return Unsaid.REFUSED if self._codec.asks_logprobs in left_out else told.tokens_said
+
+    def _once(self, request: Request, left_out: AbstractSet[str]) -> tuple[Answer, Completion] | Failure:
         until = self._quiet_until
         # A wait that looks longer than any we grant means that the clock was moved.
         if until is not None and timedelta(0) < until - self._clock() <= courtesy.LONGEST_WAIT:
             what = f"asked us to wait until {until:%H:%M:%S} UTC, so nothing was sent"
             hint = "wait; or ask for a higher limit for this key, or send fewer probes"
             return Failure(what, Reason.RATE_LIMITED, hint)
-        body = self._codec.write(request) | ({"stream": True} if self._config.stream else {}) | self._config.extra_body
-        answer = self._transport.post({k: v for k, v in body.items() if k != _TEMPERATURE or with_temperature})
+        wanted = replace(request, logprobs=request.logprobs and self._config.asks_logprobs)
+        written = {key: value for key, value in self._codec.write(wanted).items() if key not in left_out}
+        body = written | ({"stream": True} if self._config.stream else {}) | self._config.extra_body
+        answer = self._transport.post(body)
         if isinstance(answer, Failure):
             return answer
         self._quiet_until = courtesy.quiet_until(answer.status, answer.headers, self._clock())
@@ -118,7 +140,3 @@ def _finish(told: Completion, max_tokens: int) -> FinishReason:
     # Some servers call a reply complete although it ran into the limit: the Responses API of `transformers serve` does.
     ran_out = told.finish is FinishReason.STOP and told.said is not None and told.said >= max_tokens
     return FinishReason.LENGTH if ran_out else told.finish
-
-
-def _within(then: datetime | None, now: datetime, span: timedelta) -> bool:
-    return then is not None and abs(now - then) < span

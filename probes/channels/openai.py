@@ -9,12 +9,12 @@ from pydantic import Field, JsonValue, model_validator
 from probes.channels import completions
 from probes.channels.codec import Codec, bearer
 from probes.channels.completions import MaxTokensField
-from probes.channels.config import HttpConfig
+from probes.channels.config import ListingConfig
 from probes.scorers.dialects import Dialect
 from watchdog.domain.exchanges import Request
 
 
-class OpenAIConfig(HttpConfig):
+class OpenAIConfig(ListingConfig):
     """An endpoint that speaks the chat completions protocol of OpenAI."""
 
     kind: Literal["openai"] = "openai"
@@ -59,6 +59,7 @@ def codec(config: OpenAIConfig) -> Codec:
         write=partial(_write, config),
         read=completions.read,
         read_stream=completions.read_stream,
+        asks_logprobs=completions.ASKS_LOGPROBS,
     )
 
 

@@ -79,6 +79,14 @@ def failed(error: object) -> Failure:
     return Failure(f"answered with {what}", reason, _HINTS.get(code, hint))
 
 
+def _said(message: object) -> str:
+    """Return what an error says in small letters: a sentence, or the places that a list of faults names."""
+    if isinstance(message, list):
+        places = [it["loc"] for it in message if isinstance(it, dict) and isinstance(it.get("loc"), list)]
+        return " ".join(str(step) for place in places for step in place).lower()
+    return message.lower() if isinstance(message, str) else ""
+
+
 def _fault(document: object) -> _Fault:
     """Find the code and the parameter of an error. Most put it under `error`; some servers leave that level out."""
     whole = document if isinstance(document, dict) else {}
@@ -87,8 +95,7 @@ def _fault(document: object) -> _Fault:
     codes = [it for it in (fields.get("code"), fields.get("type")) if isinstance(it, str)]
     parameter = fields.get("param")
     if not isinstance(parameter, str):
-        message = fields.get("message", fields.get("detail"))
-        named = isinstance(message, str) and "temperature" in message.lower()
-        parameter = "temperature" if named else ""
+        said = _said(fields.get("message", fields.get("detail")))
+        parameter = next((it for it in ("temperature", "logprobs") if it in said), "")
     known = [it for it in codes if it in _CODES or it in _HINTS or it == _FILTERED]
     return _Fault(next(iter(known or codes), ""), parameter)

@@ -7,15 +7,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from probes.channels.codec import Codec, Completion, Failure, Part, bearer, blocked, completion, cut_off, malformed
-from probes.channels.config import HttpConfig
+from probes.channels.config import ListingConfig
 from probes.channels.refusals import failed
+from probes.channels.said import joined, said_tokens
 from watchdog.domain.exchanges import FinishReason, Request
 
 _ENDS = {"response.completed", "response.incomplete", "response.failed"}
 _TEXTS = {"response.output_text.delta", "response.refusal.delta"}
+_INCLUDE = "include"
 
 
-class ResponsesConfig(HttpConfig):
+class ResponsesConfig(ListingConfig):
     """An endpoint that speaks the Responses API of OpenAI."""
 
     kind: Literal["openai-responses"] = "openai-responses"
@@ -26,6 +28,7 @@ class _Piece(Part):
     type: str
     text: str = ""
     refusal: str = ""
+    logprobs: Any = None
 
 
 class _Item(Part):
@@ -70,17 +73,19 @@ def codec(config: ResponsesConfig) -> Codec:
         write=partial(_write, config.model),
         read=read,
         read_stream=read_stream,
+        asks_logprobs=_INCLUDE,
     )
 
 
 def _write(model: str, request: Request) -> dict[str, JsonValue]:
-    return {
+    body: dict[str, JsonValue] = {
         "model": model,
         "input": [{"role": it.speaker.value, "content": it.text} for it in request.messages],
         "max_output_tokens": request.max_tokens,
         "temperature": request.temperature,
         "store": False,
     }
+    return body | ({_INCLUDE: ["message.output_text.logprobs"]} if request.logprobs else {})
 
 
 def read(body: bytes) -> Completion | Failure:
@@ -122,8 +127,11 @@ def _judged(answer: _Answer, streamed: str | None) -> Completion | Failure:
     if answer.output is None:
         return malformed("a response without output")
     thought = any(it.type == "reasoning" for it in answer.output)
-    text = "".join(it.said for it in answer.output if it.type == "message") if streamed is None else streamed
-    return completion(text, finish, answer.model, answer.usage, thought=thought)
+    messages = [it for it in answer.output if it.type == "message"]
+    text = "".join(it.said for it in messages) if streamed is None else streamed
+    # The events of a stream list tokens without their bytes; the whole answer at its end has them.
+    said = said_tokens(joined([piece.logprobs for it in messages for piece in it.content or ()]))
+    return completion(text, finish, answer.model, answer.usage, thought=thought, tokens_said=said)
 
 
 def _not_ours(body: bytes) -> Failure:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from probes.scripted_model import ScriptedModel
-from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Request
+from probes.scripted_model import ScriptedModel, Utterance
+from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Request, SaidToken, Unsaid
 from watchdog.errors import ChannelError
 from watchdog.ports import Clock
 
@@ -46,7 +46,12 @@ class ScriptedModelChannel:
             model=self._model_id,
             asked_at=asked_at,
             seconds=max(0.0, (self._clock() - asked_at).total_seconds()),
+            tokens_said=self._listed(said) if request.logprobs else Unsaid.NOT_ASKED,
         )
+
+    def _listed(self, said: Utterance) -> tuple[SaidToken, ...]:
+        spelled = (self._model.vocabulary[token] for token in said.tokens)
+        return tuple(SaidToken(text=text, logprob=it) for text, it in zip(spelled, said.logprobs, strict=True))
 
 
 class CannedChannel:

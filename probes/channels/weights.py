@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from probes.channels.config import WeightsConfig
-from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Reason, Request
+from probes.scorers.spelling import Spelling
+from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Reason, Request, SaidToken, Unsaid
 from watchdog.domain.text import printable
 from watchdog.errors import ChannelError, ConfigError, InstallationError
 from watchdog.ports import Clock
@@ -115,6 +116,7 @@ class WeightsChannel:
         self.role = role
         self._weights = weights
         self._clock = clock
+        self._spelling: Spelling | None = None
 
     def ask(self, request: Request) -> Exchange:
         """Return the model's next turn: its first choices at temperature 0, sampled from all tokens above it.
@@ -122,7 +124,8 @@ class WeightsChannel:
         Raises ChannelError when the model cannot take the conversation, or says nothing.
         """
         asked_at, started = self._clock(), time.monotonic()
-        ids, ended = self._speak(self._prompt(request), request)
+        said, ended = self._speak(self._prompt(request), request)
+        ids = [token for token, _ in said]
         reply = self._weights.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         if not reply:
             raise self._error("answered with an empty text", Reason.EMPTY, "allow more tokens, or ask something else")
@@ -134,7 +137,15 @@ class WeightsChannel:
             model=f"{self._weights.name}@{self._weights.digest[:12]}",
             asked_at=asked_at,
             seconds=time.monotonic() - started,
+            tokens_said=self._listed(said) if request.logprobs else Unsaid.NOT_ASKED,
         )
+
+    def _listed(self, said: Sequence[tuple[int, float]]) -> tuple[SaidToken, ...]:
+        if self._spelling is None:  # made when it is first needed: it takes a second, and most never ask
+            weights = self._weights
+            self._spelling = Spelling(weights.tokenizer, weights.model.get_output_embeddings().weight.shape[0])
+        vocabulary = self._spelling.vocabulary
+        return tuple(SaidToken(text=vocabulary[token], logprob=logprob) for token, logprob in said)
 
     def _prompt(self, request: Request) -> tuple[int, ...]:
         try:
@@ -147,24 +158,25 @@ class WeightsChannel:
             raise self._error(problem, Reason.REJECTED, "shorten the conversation")
         return prompt
 
-    def _speak(self, prompt: tuple[int, ...], request: Request) -> tuple[list[int], bool]:
-        """Return the tokens of one turn, and whether the model ended it by itself."""
+    def _speak(self, prompt: tuple[int, ...], request: Request) -> tuple[list[tuple[int, float]], bool]:
+        """Return the tokens of one turn with their log probabilities, and whether the model ended it by itself."""
         chance = torch.Generator().manual_seed(secrets.randbits(63))
         limit = request.max_tokens
         if self._weights.context is not None:
             limit = min(limit, self._weights.context - len(prompt))
-        said: list[int] = []
+        said: list[tuple[int, float]] = []
         with self._weights.busy:
             cache = self._weights.new_cache()
             while len(said) < limit:
-                logits = self._weights.run([said[-1:] or prompt], cache, last_only=True)[0, -1]
+                last = [token for token, _ in said[-1:]]
+                logits = self._weights.run([last or prompt], cache, last_only=True)[0, -1]
                 if not logits.max().isfinite():
                     hint = "check the weights and the precision they are loaded in"
                     raise self._error("computed scores that are not finite", Reason.UNSCORABLE, hint)
                 token = _pick(logits, request.temperature, chance)
                 if token in self._weights.ends:
                     return said, True
-                said.append(token)
+                said.append((token, float(logits[token].float() - logits.float().logsumexp(-1))))
         return said, False
 
     def _error(self, what: str, reason: Reason, hint: str) -> ChannelError:

@@ -40,6 +40,7 @@ class AzureChat(Strict):
     temperature: float = Field(ge=0, le=2)
     stream: bool = False
     stream_options: StreamOptions | None = None
+    logprobs: Literal[True] | None = None
 
 
 class Chat(AzureChat):
@@ -53,6 +54,7 @@ class Asked(Strict):
     temperature: float = Field(ge=0, le=2)
     store: Literal[False]
     stream: bool = False
+    include: list[Literal["message.output_text.logprobs"]] = []
 
 
 class Messages(Strict):
@@ -85,7 +87,7 @@ def create_app() -> FastAPI:
     def responses(body: Asked, authorization: Annotated[str, Header()]) -> Response:
         _require(authorization == f"Bearer {KEY}")
         words, ended = _said(body.input[-1].content, body.max_output_tokens)
-        return _responses(words, ended=ended, stream=body.stream)
+        return _responses(words, ended=ended, stream=body.stream, listed=_listed(words) if body.include else [])
 
     @app.post("/anthropic/v1/messages")
     def messages(
@@ -113,25 +115,33 @@ def _chat(body: AzureChat) -> Response:
     finish = "stop" if ended else "length"
     usage = {"prompt_tokens": 5, "completion_tokens": len(words), "total_tokens": 5 + len(words)}
     frame: dict[str, Any] = {"id": "c-1", "created": 1, "model": MODEL}
+    listed = _listed(words) if body.logprobs else None
     if not body.stream:
         message = {"role": "assistant", "content": "".join(words), "refusal": None}
-        choices = [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}]
+        logprobs = None if listed is None else {"content": listed, "refusal": None}
+        choices = [{"index": 0, "message": message, "finish_reason": finish, "logprobs": logprobs}]
         return JSONResponse({**frame, "object": "chat.completion", "choices": choices, "usage": usage})
 
     def chunks() -> Iterator[dict[str, Any]]:
         chunk = {**frame, "object": "chat.completion.chunk", "usage": None}
         yield {**chunk, "choices": []}
         yield {**chunk, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
-        for word in words:
-            yield {**chunk, "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+        for n, word in enumerate(words):
+            logprobs = None if listed is None else {"content": [listed[n]], "refusal": None}
+            step = {"index": 0, "delta": {"content": word}, "logprobs": logprobs, "finish_reason": None}
+            yield {**chunk, "choices": [step]}
         yield {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
         yield {**chunk, "choices": [], "usage": usage}
 
     return _stream(chunks, end="data: [DONE]\n\n")
 
 
-def _responses(words: list[str], *, ended: bool, stream: bool) -> Response:
-    text = {"type": "output_text", "text": "".join(words), "annotations": []}
+def _listed(words: list[str]) -> list[dict[str, Any]]:
+    return [{"token": it, "logprob": -0.5, "bytes": list(it.encode()), "top_logprobs": []} for it in words]
+
+
+def _responses(words: list[str], *, ended: bool, stream: bool, listed: list[dict[str, Any]]) -> Response:
+    text = {"type": "output_text", "text": "".join(words), "annotations": [], "logprobs": listed}
     done = {
         "id": "r-1",
         "object": "response",

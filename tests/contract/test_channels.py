@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from detectors.divergence.listing import parting, spoken
 from probes.catalog import CHANNELS
 from probes.channels.scripted import ScriptedModelChannel
 from probes.scorers.scripted import ScriptedScorer
@@ -16,7 +17,7 @@ from probes.scorers.server import Lent, create_app
 from probes.scripted_model import ScriptedModel
 from tests.builders import NOW
 from tests.contract import stand_ins
-from watchdog.domain.exchanges import ChannelRole, FinishReason, Message, Request, Speaker
+from watchdog.domain.exchanges import ChannelRole, FinishReason, Message, Request, Speaker, Unsaid
 from watchdog.ports import Channel, Clock
 from watchdog.rehearsal import model_server
 from watchdog.rehearsal.serving import serve
@@ -183,6 +184,27 @@ def test_a_conversation_may_have_every_speaker(channel: Channel) -> None:
 
 def test_above_temperature_0_a_channel_still_answers(channel: Channel) -> None:
     assert channel.ask(_request(temperature=0.8)).reply
+
+
+def test_a_list_of_tokens_spells_the_reply_where_one_is_wanted_and_is_not_there_where_none_is(channel: Channel) -> None:
+    listed = channel.ask(replace(_request(), logprobs=True))
+    plain = channel.ask(_request())
+
+    assert plain.tokens_said is Unsaid.NOT_ASKED
+    assert listed.reply == plain.reply
+    if isinstance(listed.tokens_said, tuple):
+        assert parting(listed, spoken(listed, listed.tokens_said)) is None
+        assert all(it.logprob <= 0 for it in listed.tokens_said)
+    else:
+        assert listed.tokens_said is Unsaid.NOT_ASKED  # a protocol without such lists
+
+
+@pytest.mark.parametrize("name", [it for it in OVER_HTTP if it != "anthropic"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_protocol_that_can_list_tokens_does(name: str, stream: bool, request: pytest.FixtureRequest) -> None:
+    channel = OVER_HTTP[name](request, stream=stream)(ChannelRole.DIRECT, lambda: NOW)
+
+    assert isinstance(channel.ask(replace(_request(), logprobs=True)).tokens_said, tuple)
 
 
 @pytest.mark.parametrize("name", OVER_HTTP)

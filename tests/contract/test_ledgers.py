@@ -9,12 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.holding import HoldingLedger
 from storage.ledger import SqliteLedger
 from storage.memory import MemoryLedger
 from storage.reader import open_reader
 from tests.builders import NOW, at, baseline, compared, conclusion, finding, judged, person, recovery
+from tests.faults.small import Disk
 from watchdog.desk import Desk
-from watchdog.domain.decisions import Enrolled, NoticeAnswered, RoundDone, SharesAllotted, SightChanged, Weighed
+from watchdog.domain.abilities import Abilities, Ability, Held
+from watchdog.domain.decisions import (
+    AbilitiesSeen,
+    Enrolled,
+    NoticeAnswered,
+    RoundDone,
+    SharesAllotted,
+    SightChanged,
+    Weighed,
+)
 from watchdog.domain.evidence import Share, Stream
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Finding, Severity
@@ -27,7 +38,7 @@ from watchdog.ports import IncidentReader, Ledger
 Reading = Callable[[], AbstractContextManager[IncidentReader]]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "holding", "full"])
 def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ledger, Reading]]:
     if request.param == "memory":
         memory = MemoryLedger()
@@ -39,8 +50,24 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ledge
         yield memory, reading
         return
     path = tmp_path / "ledger.sqlite"
-    with SqliteLedger(path) as ledger:
-        yield ledger, lambda: open_reader(path)
+    if request.param == "sqlite":
+        with SqliteLedger(path) as ledger:
+            yield ledger, lambda: open_reader(path)
+        return
+    file = SqliteLedger(path)
+    disk = Disk(file)
+    with HoldingLedger(file, now=lambda: NOW) as holding:
+        if request.param == "full":
+            disk.fill()
+
+        def freed() -> AbstractContextManager[IncidentReader]:
+            # People read the file, so that has to have everything first; the ledger's own answers do not wait for it.
+            disk.free()
+            holding.flush()
+            return open_reader(path)
+
+        yield holding, freed
+        disk.free()
 
 
 @pytest.fixture
@@ -217,6 +244,18 @@ def test_the_last_sight_is_the_one_in_force_and_a_fresh_one_is_clear(ledger: Led
     with ledger.transaction() as transaction:
         transaction.append(SightChanged(at=NOW, sight=Sight(rule="blind", subject="t")))
     assert ledger.offline() == frozenset()
+
+
+def test_what_a_channel_was_last_seen_to_do_is_in_force_and_nothing_before_that(ledger: Ledger) -> None:
+    lacking = Held(ability=Ability.TOKEN_LOGPROBS, enrolled=True, lacking=2, since=NOW)
+    first = Abilities(subject="t", held=(replace(lacking, lacking=0, since=None),))
+    last = Abilities(subject="t", held=(lacking,))
+    with ledger.transaction() as transaction:
+        transaction.append(AbilitiesSeen(at=NOW, abilities=first))
+        transaction.append(AbilitiesSeen(at=at(1), abilities=last))
+
+    assert ledger.abilities("t") == last
+    assert ledger.abilities("u") is None
 
 
 def _round(id_: str, *, tokens: int, seconds: float = 0, target: str = "t", enrolment: bool = False) -> RoundDone:

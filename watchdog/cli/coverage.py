@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from watchdog.config.durations import show_duration
-from watchdog.coverage import ASSUMPTIONS, Coverage, Situation, Spending
+from watchdog.coverage import ASSUMPTIONS, Coverage, Spending
+from watchdog.situations import Situation
 from watchdog.time_to_detect import Wait
 
 _SHARES = {1.0: "all", 0.5: "half", 0.1: "one in ten"}
@@ -20,6 +21,7 @@ def print_coverage(covered: Sequence[Coverage], console: Console | None = None) 
     for it in covered:
         console.print()
         console.print(Text(f"{it.target}: {it.direct}", style="bold"))
+        console.print(Text(f"The delivered channel: {it.delivered}."))
         table = Table("Comparison", "Detects", "Never", "Until an incident opens", show_lines=True)
         for situation in it.situations:
             table.add_row(*(Text(cell) for cell in _cells(it.every, situation)))
@@ -92,6 +94,7 @@ def _row(it: Coverage) -> dict[str, object]:
         "target": it.target,
         "every": show_duration(it.every),
         "direct": it.direct,
+        "delivered": it.delivered,
         "situations": [
             {
                 "what": situation.what,

@@ -1,5 +1,6 @@
 """`incidents`: read the record of incidents, and say what became of them."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from watchdog.cli import casework
 from watchdog.cli.export import export
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
+from watchdog.domain.comparisons import SideCheck
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.text import printable
@@ -85,6 +87,7 @@ def _row(it: Incident) -> dict[str, object]:
         "subject": it.subject,
         "state": it.state,
         "severity": it.severity,
+        "suspect": it.suspect,
         "summary": it.summary,
         "opened_at": it.opened_at.isoformat(),
         "updated_at": it.updated_at.isoformat(),
@@ -104,7 +107,9 @@ def _event_row(it: IncidentEvent) -> dict[str, object]:
         row |= {
             "summary": it.finding.summary,
             "evidence_value": it.finding.evidence_value,
+            "suspect": it.finding.suspect,
             "attribution": it.finding.attribution,
+            "control": None if it.finding.control is None else it.finding.control.row(),
             "promise": it.finding.promise,
             "next_step": it.finding.next_step,
             "since": it.finding.since.isoformat(),
@@ -114,6 +119,18 @@ def _event_row(it: IncidentEvent) -> dict[str, object]:
     if it.actor is not None:
         row |= {"by": it.actor.name, "uid": it.actor.uid, "login": it.actor.login, "note": it.note}
     return row
+
+
+def _side_row(it: SideCheck) -> dict[str, object]:
+    comparison = it.comparison
+    return {
+        "of": it.of,
+        "under": it.under,
+        "gap": None if comparison is None else comparison.gap,
+        "tau": None if comparison is None else comparison.tau,
+        "flagged": it.flagged,
+        "reason": it.reason,
+    }
 
 
 def _evidence_row(it: Compared | Judged) -> dict[str, object]:
@@ -139,6 +156,8 @@ def _evidence_row(it: Compared | Judged) -> dict[str, object]:
         "gap": None if it.comparison is None else it.comparison.gap,
         "tau": None if it.comparison is None else it.comparison.tau,
         "windowed": it.comparison is not None and it.comparison.windowed,
+        "sides": [_side_row(side) for side in it.sides],
+        "logprobs": None if it.logprobs is None else asdict(it.logprobs),
         "edited": [
             {
                 "start": span.start,

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -9,12 +10,14 @@ import typer
 from watchdog.blind_findings import first_step
 from watchdog.blindness import is_blind
 from watchdog.cli.exits import Exit, unmeasured
+from watchdog.cli.inspected import show_inspected
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, TargetOption, print_json
 from watchdog.cli.unwritten import require_recorded
 from watchdog.domain.decisions import RoundSkipped
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.text import printable
 from watchdog.enrolment import Enrolment
+from watchdog.listing_findings import LOGPROBS
 from watchdog.rounds import RoundReport
 
 
@@ -28,8 +31,9 @@ def baseline(
     """Enrol targets: measure what they look like now, while you trust the delivered channel."""
     from watchdog.wiring import build, read_config  # noqa: PLC0415 - heavy, and only needed here
 
-    shown, standing = [], False
+    shown = []
     with build(read_config(config)) as app:
+        standing = show_inspected(app, app.inspect(), quiet=as_json)
         for it in app.target(target):
             enrolment = app.enrolling.enrol(it, questions=questions, corrections=corrections)
             standing = standing or enrolment.standing
@@ -45,10 +49,11 @@ def baseline(
 
 def once(config: ConfigOption = DEFAULT_CONFIG, target: TargetOption = None, as_json: JsonOption = False) -> None:
     """Run one whole round now, record it, and tell people what it found."""
-    from watchdog.wiring import build, read_config  # noqa: PLC0415 - heavy, and only needed here
+    from watchdog.wiring import build, now, read_config  # noqa: PLC0415 - heavy, and only needed here
 
     reports = []
     with build(read_config(config)) as app:
+        altered = show_inspected(app, app.inspect(unless_since=now() - timedelta(days=1)), quiet=as_json)
         for it in app.target(target):
             report = app.rounds.run(it)
             reports.append(report)
@@ -61,7 +66,7 @@ def once(config: ConfigOption = DEFAULT_CONFIG, target: TargetOption = None, as_
     elif waiting is not None:
         typer.echo(f"a notice could not be delivered yet; the next attempt is due at {waiting:%H:%M:%S} UTC")
     require_recorded(app)
-    raise typer.Exit(_exit_of(reports))
+    raise typer.Exit(Exit.FINDING if altered else _exit_of(reports))
 
 
 def _exit_of(reports: list[RoundReport]) -> Exit:
@@ -79,22 +84,25 @@ def _blind(report: RoundReport) -> list[Reason]:
     """Return why a channel gave nothing that could be measured; empty when every channel gave something."""
     outcomes: dict[ChannelRole, list[Reason | None]] = defaultdict(list)
     for compared in report.compared:
-        outcomes[ChannelRole.DELIVERED].append(compared.reason)
+        outcomes[ChannelRole.DELIVERED].append(compared.dark)
     for judged in report.judged:
         outcomes[judged.channel].append(judged.verdict.reason)
     return [it for reasons in outcomes.values() if None not in reasons for it in reasons if it is not None]
 
 
 def _reasons(report: RoundReport) -> list[Reason]:
-    reasons = [it.reason for it in report.compared] + [it.verdict.reason for it in report.judged]
+    reasons = [it.dark for it in report.compared] + [it.verdict.reason for it in report.judged]
     return [it for it in reasons if it is not None]
 
 
 def _print_enrolment(target: str, enrolment: Enrolment) -> None:
     typer.echo(f"{target}: enrolled")
     for it in enrolment.baselines:
-        tau = "" if it.tau is None else f"; gaps up to {it.tau:.2f} nats are taken for noise"
-        typer.echo(f"  {it.rule:<18} {it.subject}: {it.hits} of {it.trials}{tau}")
+        what = "distances" if it.rule == LOGPROBS else "gaps"
+        tau = "" if it.tau is None else f"; {what} up to {it.tau:.2f} nats are taken for noise"
+        if it.rule == LOGPROBS and it.tau is None:
+            tau = "; the numbers are not the direct model's, so they are not used"
+        typer.echo(f"  {it.rule:<20} {it.subject}: {it.hits} of {it.trials}{tau}")
     if enrolment.standing:
         typer.echo(f"  {target} already differs from the direct model: an incident was opened")
 
@@ -119,6 +127,10 @@ def _print_round(report: RoundReport) -> None:
         typer.echo(f"  {it.family}/{it.arm} on {it.channel}: {it.verdict.grade}: {printable(it.verdict.why, 160)}")
     for reason in sorted(set(_reasons(report))):
         typer.echo(f"  unmeasured: {reason}, {_reasons(report).count(reason)} times. {first_step(reason)}")
+    listed = [it.logprobs for it in report.compared if it.logprobs is not None]
+    unsaid = [it.unsaid for it in listed if it.unsaid is not None]
+    for why in sorted(set(unsaid)):
+        typer.echo(f"  no list of tokens that can be used: {why}, {unsaid.count(why)} times")
     for finding in report.findings:
         word = "BLIND" if is_blind(finding.rule) else "FINDING"
         typer.echo(f"  {word} {finding.rule}: {printable(finding.summary)}")
@@ -142,6 +154,7 @@ def _round_row(report: RoundReport) -> dict[str, object]:
         "judged": done.judged,
         "unmeasured": done.unmeasured,
         "tokens": done.tokens,
+        "unsaid": [it.logprobs.unsaid for it in report.compared if it.logprobs is not None and it.logprobs.unsaid],
         "skipped": None if report.skipped is None else asdict(report.skipped),
         "verdicts": [
             {

@@ -80,7 +80,7 @@ def check_config(
     require_own_names()
     loaded = read_config(config)
     covered = survey(loaded) if coverage else ()
-    notes = sorted(set(missing_secrets((loaded.settings.targets, loaded.settings.alerts))))
+    notes = sorted({*missing_secrets((loaded.settings.targets, loaded.settings.alerts)), *_about_signatures(loaded)})
     if as_json:
         found = _settings_row(loaded, config) | {"notes": notes}
         print_json(found | coverage_row(covered) if coverage else found)
@@ -90,6 +90,14 @@ def check_config(
         typer.echo(f"  note: {note}")
     if coverage:
         print_coverage(covered)
+
+
+def _about_signatures(loaded: "Loaded") -> list[str]:
+    from probes.signatures import why_unchecked  # noqa: PLC0415 - loads pydantic
+    from watchdog.opening import models_of  # noqa: PLC0415 - the same
+
+    found = [(it, why_unchecked(it.path, it.signature)) for it in models_of(loaded.settings)]
+    return [f"{it.subject}: {why}" for it, why in found if why]
 
 
 def _settings_row(loaded: "Loaded", config: Sequence[Path]) -> dict[str, object]:
@@ -107,6 +115,7 @@ def _settings_row(loaded: "Loaded", config: Sequence[Path]) -> dict[str, object]
             "delivered": it.delivered.kind,
             "variants": {name: section.kind for name, section in it.variants.items()},
             "direct": None if it.direct is None else it.direct.kind,
+            "reference": None if it.reference is None else it.reference.kind,
             "allowed_edits": [edit.kind for edit in it.allowed_edits],
             "probes": list(it.probes),
         }
@@ -130,7 +139,9 @@ def _print_settings(loaded: "Loaded", config: Sequence[Path]) -> None:
     settings = loaded.settings
     typer.echo(f"{', '.join(map(str, config))}: fine; ledger {settings.ledger}")
     for it in settings.targets:
-        direct = "none: replies cannot be compared" if it.direct is None else it.direct.kind
+        direct = "none" if it.direct is None else it.direct.kind
+        direct += "" if it.scoring else ": replies cannot be compared"
+        direct += "" if it.reference is None else f", reference {it.reference.kind}"
         probes = ", ".join(it.probes) or "none"
         typer.echo(
             f"  target {it.name}: every {show_duration(it.every)}, delivered {it.delivered.kind}, direct {direct}, "

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from watchdog.config.durations import Duration, within
 from watchdog.config.edits import AllowedEdit
 from watchdog.config.patterns import Name
 from watchdog.config.section import KindSection, NotifierSection, Section
 from watchdog.config.words import nearest
+from watchdog.domain.exchanges import ChannelRole
 
 __all__ = ["KindSection", "LogSettings", "NotifierSection", "Section", "Settings", "TargetSettings"]
 
@@ -47,6 +48,8 @@ class TargetSettings(Section, Generic[ChannelT]):
     labels: Mapping[str, str] = Field(default_factory=dict)
     delivered: ChannelT
     direct: ChannelT | None = None
+    reference: ChannelT | None = None
+    """The verified model, in weights that only the watchdog holds."""
     variants: Mapping[Name, ChannelT] = Field(default_factory=dict)
     """More delivered channels of the same model: arms of an A/B test, fallbacks, regions."""
     allowed_edits: tuple[AllowedEdit, ...] = ()
@@ -68,6 +71,24 @@ class TargetSettings(Section, Generic[ChannelT]):
         share = None if self.quota_tokens_per_day is None else int(self.quota_tokens_per_day * self.max_share_of_quota)
         limits = [it for it in (self.max_tokens_per_day, share) if it is not None]
         return min(limits, default=None)
+
+    @property
+    def roles(self) -> tuple[ChannelRole, ...]:
+        """The channels that this target has; each of the variants is a delivered one."""
+        ours = {ChannelRole.DIRECT: self.direct, ChannelRole.REFERENCE: self.reference}
+        return (ChannelRole.DELIVERED, *(role for role, section in ours.items() if section is not None))
+
+    @property
+    def scoring(self) -> tuple[ChannelRole, ...]:
+        """The channels whose model scores replies; the first one is what delivered replies are held against."""
+        ours = {ChannelRole.DIRECT: self.direct, ChannelRole.REFERENCE: self.reference}
+        return tuple(role for role, section in ours.items() if section is not None and section.scores)
+
+    @model_validator(mode="after")
+    def _refers_to_something_that_scores(self) -> Self:
+        if self.reference is not None and not self.reference.scores:
+            raise ValueError(f"reference must bring the model's probabilities, and `{self.reference.kind}` does not")
+        return self
 
     @property
     def measured(self) -> Mapping[str, ChannelT]:

@@ -4,15 +4,18 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from watchdog.domain.abilities import Abilities
 from watchdog.domain.actors import Actor
 from watchdog.domain.comparisons import Comparison, SideCheck
 from watchdog.domain.evidence import Baseline, Share, Stream
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.exhibits import Exhibit
 from watchdog.domain.incidents import IncidentEvent
+from watchdog.domain.logprobs import LogprobComparison
 from watchdog.domain.notices import Attempt
 from watchdog.domain.sight import Sight
 from watchdog.domain.verdicts import Arm, Verdict
+from watchdog.domain.weights import Difference, SignatureCheck, WeightsFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +140,18 @@ class Compared:
     """What the comparison was made from; None when nothing could be compared."""
     sides: tuple[SideCheck, ...] = ()
     """What the same question's replies on our own channels came to; empty when they were not asked."""
+    logprobs: LogprobComparison | None = None
+    """What the channel's own list of the reply's tokens came to; None when it was not asked for one."""
     kind: Literal["compared"] = field(default="compared")
 
     def side(self, of: ChannelRole, under: ChannelRole) -> SideCheck | None:
         """Return the check of one channel's reply under one channel's model; None when it was not made."""
         return next((it for it in self.sides if (it.of, it.under) == (of, under)), None)
+
+    @property
+    def dark(self) -> Reason | None:
+        """Why nothing at all can be said about the reply; None when something can."""
+        return None if self.logprobs is not None and self.logprobs.weighable else self.reason
 
     @property
     def byte_different(self) -> bool:
@@ -201,6 +211,39 @@ class SightChanged:
     at: datetime
     sight: Sight
     kind: Literal["sight_changed"] = field(default="sight_changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsChecked:
+    """The files of one channel's model were read, and held against what they were the time before."""
+
+    at: datetime
+    subject: str
+    """The channel of the target whose model it is."""
+    path: str
+    """Where it is, as the configuration says."""
+    digest: str
+    """SHA-256 over the names and digests of its files, in hex."""
+    files: tuple[WeightsFile, ...]
+    """As last read: where they could not be read this time, those of the time before."""
+    difference: Difference
+    expected: bool
+    """Whether somebody had declared this digest beforehand."""
+    signature: SignatureCheck
+    problem: str = ""
+    """Why they could not be read; empty when they could."""
+    altered_at: datetime | None = None
+    """When they last differed from what they were, without anybody having declared it; None when never."""
+    kind: Literal["weights_checked"] = field(default="weights_checked")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbilitiesSeen:
+    """What a delivered channel does for us was taken down at enrolment, or changed."""
+
+    at: datetime
+    abilities: Abilities
+    kind: Literal["abilities_seen"] = field(default="abilities_seen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +384,8 @@ Decision = (
     | RoundDone
     | RoundSkipped
     | SightChanged
+    | AbilitiesSeen
+    | WeightsChecked
     | IncidentChanged
     | NoticeQueued
     | NoticeAnswered

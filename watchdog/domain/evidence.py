@@ -21,6 +21,8 @@ class Baseline:
     model: str
     """Digest of the weights, or the model id, that the baseline belongs to."""
     enrolled_at: datetime
+    answered_by: tuple[str, ...] = ()
+    """Model ids that the replies named, where they say something about who serves the model."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.hits <= self.trials:
@@ -59,6 +61,17 @@ class Stream:
     def evidence(self) -> float:
         """The evidence value: an e-value, 1 when nothing was seen."""
         return math.exp(min(self.log_evidence, 700.0))
+
+    def counted(self, *, hit: bool, at: datetime) -> "Stream":
+        """Return the stream after one more observation of a hard rule: it counts, and the first hit alarms."""
+        return replace(
+            self,
+            trials=self.trials + 1,
+            hits=self.hits + hit,
+            first_hit_at=at if hit and self.first_hit_at is None else self.first_hit_at,
+            alarmed=self.alarmed or hit,
+            alarms=self.alarms + (hit and not self.alarmed),
+        )
 
     def rearmed(self) -> "Stream":
         """Return the stream as it starts again after a recovery: no evidence, its number of alarms kept."""

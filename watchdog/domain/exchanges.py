@@ -53,6 +53,32 @@ class Reason(StrEnum):
     TEMPERATURE_REFUSED = "temperature_refused"
 
 
+class Unsaid(StrEnum):
+    """Why an exchange has no list of the reply's tokens that can be used."""
+
+    NOT_ASKED = "not_asked"
+    REFUSED = "refused"
+    """The endpoint does not take the parameter that asks for it."""
+    ABSENT = "absent"
+    """It was asked for, and none came."""
+    MALFORMED = "malformed"
+    WITHOUT_BYTES = "without_bytes"
+    """A token's text alone does not say which bytes it stands for."""
+    NO_PROBABILITIES = "no_probabilities"
+    """Numbers that no log probability can be: NaN, infinite or above 0."""
+    TOO_MANY = "too_many"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidToken:
+    """One token of a reply, as the channel itself lists it. It is a claim: whoever edits a reply can edit this too."""
+
+    text: bytes
+    """What it adds to the reply."""
+    logprob: float
+    """In nats."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One turn of a conversation."""
@@ -69,6 +95,8 @@ class Request:
     max_tokens: int
     """Upper limit of the reply, in the model's tokens."""
     temperature: float = 0.0
+    logprobs: bool = False
+    """Whether the reply's tokens are wanted with their log probabilities, where the channel can tell them."""
 
     def __post_init__(self) -> None:
         if not self.messages:
@@ -98,6 +126,8 @@ class Exchange:
     """Whether the model wrote something before the reply that is not in it."""
     cached: bool = False
     """Whether the reply was stored earlier, so that it tells nothing about the model now."""
+    tokens_said: tuple[SaidToken, ...] | Unsaid = Unsaid.NOT_ASKED
+    """The reply's tokens with their log probabilities, as the channel lists them; or why there is no such list."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked_at", utc(self.asked_at))

@@ -51,6 +51,15 @@ class NegativeControl:
     trials: int
     evidence_value: float
 
+    def row(self) -> dict[str, object]:
+        """Return it by name, for programs."""
+        return {
+            "channel": self.channel,
+            "hits": self.hits,
+            "trials": self.trials,
+            "evidence_value": self.evidence_value,
+        }
+
     def __str__(self) -> str:
         return (
             f"the same test on the {self.channel} channel's own replies: {self.hits} of {self.trials} flagged, "

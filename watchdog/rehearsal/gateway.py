@@ -9,14 +9,16 @@ import random
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import httpx
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response
 
 from watchdog.rehearsal.editing import EditedText, Swap, edit
+from watchdog.rehearsal.forging import forged
 from watchdog.rehearsal.model_server import openai_error
 
 _CHAT = "v1/chat/completions"
@@ -41,6 +43,17 @@ _NOT_PASSED_ON = frozenset(
 )
 
 
+class Listing(StrEnum):
+    """What the gateway does, while it edits, to the list of tokens that comes with a reply."""
+
+    KEEP = "keep"
+    """It passes the list on, as somebody does who did not think of it."""
+    DROP = "drop"
+    """It takes the list off every reply."""
+    FORGE = "forge"
+    """It makes the list fit the edited text."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
     """One reply that the gateway rewrote."""
@@ -60,10 +73,20 @@ class Gateway:
     and `record` read, from any thread.
     """
 
-    def __init__(self, upstream: str, *, seed: int = 0, every: int = 2, most: int = 3, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        upstream: str,
+        *,
+        seed: int = 0,
+        every: int = 2,
+        most: int = 3,
+        timeout_s: float = 60.0,
+        listing: Listing = Listing.KEEP,
+    ) -> None:
         if every < 1 or most < 1:
             raise ValueError(f"every and most must be at least 1, got {every} and {most}")
         self.editing = False
+        self.listing = listing
         self.app = FastAPI(openapi_url=None, title="editing gateway")
         self.app.add_api_route("/{path:path}", self._answer, methods=["GET", "POST"])
         self._http = httpx.Client(trust_env=False, timeout=timeout_s)
@@ -111,7 +134,7 @@ class Gateway:
             return openai_error(502, f"The model server did not answer: {type(exc).__name__}.", code="bad_gateway")
         content = answer.content
         if number is not None and answer.is_success and self.editing:
-            content = self._rewritten(content, number)
+            content = self._rewritten(_unlisted(content) if self.listing is Listing.DROP else content, number)
         response = Response(content, answer.status_code)
         for name, value in _passed_on(answer.headers.multi_items()):
             response.headers.append(name, value)
@@ -132,6 +155,8 @@ class Gateway:
                 return content
             made = edit(original, random.Random(f"{self._seed}:{number}"), self._most)  # noqa: S311 - no secret
             message["content"] = made.text
+            if self.listing is Listing.FORGE:
+                _forge(payload, made)
             rewritten = json.dumps(payload, allow_nan=False, separators=(",", ":")).encode()
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             return content
@@ -167,6 +192,26 @@ def _assistant_message(payload: object) -> dict[str, object]:
     if message.get("role") != "assistant":
         raise LookupError("the message is not the assistant's")
     return message
+
+
+def _first_choice(payload: object) -> dict[str, Any]:
+    return cast("dict[str, list[dict[str, Any]]]", payload)["choices"][0]
+
+
+def _forge(payload: object, made: EditedText) -> None:
+    logprobs = _first_choice(payload).get("logprobs")
+    if logprobs is not None:
+        logprobs["content"] = forged(logprobs["content"], made)
+
+
+def _unlisted(content: bytes) -> bytes:
+    """Return a response without its list of tokens; as it was if anything about it is odd."""
+    try:
+        payload = _parsed(content)
+        _first_choice(payload)["logprobs"] = None
+        return json.dumps(payload, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return content
 
 
 def _passed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

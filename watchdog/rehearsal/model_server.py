@@ -1,5 +1,6 @@
 """An OpenAI-compatible model server over a channel; enough of the protocol to watch it like a real one."""
 
+import codecs
 import itertools
 import json
 import re
@@ -13,7 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from watchdog.domain.exchanges import Exchange, FinishReason, Message, Reason, Request, Speaker
+from watchdog.domain.exchanges import Exchange, FinishReason, Message, Reason, Request, SaidToken, Speaker
 from watchdog.errors import ChannelError
 
 _SPEAKERS = {
@@ -71,6 +72,7 @@ class Completion(BaseModel):
     temperature: float = Field(default=1.0, ge=0, le=2)
     n: Literal[1] = 1
     stream: bool = False
+    logprobs: bool = False
 
     def request(self) -> Request:
         """Return it in the watchdog's words."""
@@ -78,6 +80,7 @@ class Completion(BaseModel):
             messages=tuple(turn.message() for turn in self.messages),
             max_tokens=self.max_completion_tokens or self.max_tokens or 256,
             temperature=self.temperature,
+            logprobs=self.logprobs,
         )
 
 
@@ -124,7 +127,7 @@ def _completion(exchange: Exchange, model_id: str, number: int) -> dict[str, Any
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": exchange.reply, "refusal": None},
-        "logprobs": None,
+        "logprobs": _logprobs(exchange),
         "finish_reason": _FINISH[exchange.finish],
     }
     return {
@@ -138,14 +141,36 @@ def _completion(exchange: Exchange, model_id: str, number: int) -> dict[str, Any
 
 
 def _pieces(answer: dict[str, Any]) -> Iterator[str]:
-    """Yield a completion as the events of a stream: a word at a time, how it ended, what it cost, and a mark."""
+    """Yield a completion as the events of a stream: word by word, or token by token; how it ended, and what it cost."""
     (choice,) = answer["choices"]
     frame = {**answer, "object": "chat.completion.chunk", "usage": None}
-    for word in re.findall(r"\s*\S+|\s+$", choice["message"]["content"]):
-        yield _event(frame | {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]})
+    for piece, logprobs in _steps(choice):
+        step = {"index": 0, "delta": {"content": piece}, "logprobs": logprobs, "finish_reason": None}
+        yield _event(frame | {"choices": [step]})
     yield _event(frame | {"choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
     yield _event(frame | {"choices": [], "usage": answer["usage"]})
     yield "data: [DONE]\n\n"
+
+
+def _steps(choice: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    if choice["logprobs"] is None:
+        yield from ((word, None) for word in re.findall(r"\s*\S+|\s+$", choice["message"]["content"]))
+        return
+    listed = choice["logprobs"]["content"]
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a token may end inside a character
+    for number, token in enumerate(listed, start=1):
+        piece = decoder.decode(bytes(token["bytes"]), final=number == len(listed))
+        yield piece, {"content": [token], "refusal": None}
+
+
+def _logprobs(exchange: Exchange) -> dict[str, Any] | None:
+    said = exchange.tokens_said
+    return {"content": [_listed(it) for it in said], "refusal": None} if isinstance(said, tuple) else None
+
+
+def _listed(said: SaidToken) -> dict[str, Any]:
+    token = said.text.decode(errors="replace")
+    return {"token": token, "logprob": said.logprob, "bytes": list(said.text), "top_logprobs": []}
 
 
 def _event(data: dict[str, Any]) -> str:

@@ -7,6 +7,18 @@ down_revision = None
 
 _TABLES = (
     """
+    CREATE TABLE ability (
+        subject TEXT NOT NULL,
+        enrolled TEXT NOT NULL,
+        lacking TEXT NOT NULL,
+        told INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (subject)
+    )
+     STRICT
+    """,
+    """
     CREATE TABLE baseline (
         rule TEXT NOT NULL,
         subject TEXT NOT NULL,
@@ -29,6 +41,11 @@ _TABLES = (
         question TEXT NOT NULL,
         gap REAL,
         flagged INTEGER,
+        sides TEXT NOT NULL,
+        unsaid TEXT,
+        spelled INTEGER,
+        logprob_distance REAL,
+        logprob_flagged INTEGER,
         byte_different INTEGER NOT NULL,
         edited TEXT NOT NULL,
         delivered_reply TEXT NOT NULL,
@@ -83,6 +100,7 @@ _TABLES = (
         severity TEXT NOT NULL,
         seen_at TEXT NOT NULL,
         evidence_value REAL NOT NULL,
+        suspect TEXT NOT NULL,
         summary TEXT NOT NULL,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (id)
@@ -119,6 +137,7 @@ _TABLES = (
         opened_at TEXT NOT NULL,
         updated_at TEXT NOT NULL,
         findings INTEGER NOT NULL,
+        suspect TEXT NOT NULL,
         recovered_by TEXT,
         acknowledged_by TEXT,
         acknowledged_at TEXT,
@@ -303,6 +322,22 @@ _TABLES = (
         exhibit TEXT,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (id)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE weights (
+        subject TEXT NOT NULL,
+        path TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        files INTEGER NOT NULL,
+        difference TEXT NOT NULL,
+        signature TEXT NOT NULL,
+        problem TEXT NOT NULL,
+        altered_at TEXT,
+        at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (subject)
     )
      STRICT
     """,

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from detectors.allowed_edits import Tolerant
@@ -44,6 +44,7 @@ def _agrees(examined: Examined, tau: float = TAU) -> Scoring:
 
 @settings(max_examples=50, deadline=None)
 @given(REPLIES, st.sampled_from([FinishReason.STOP, FinishReason.LENGTH]), st.sampled_from([0.0, TAU, 20.0]))
+@example(reply="\x0c0", finish=FinishReason.STOP, tau=0.0)
 def test_any_reply_is_measured_again_from_what_was_kept(reply: str, finish: FinishReason, tau: float) -> None:
     for scorer in (PARROT, SCRIPTED):
         try:

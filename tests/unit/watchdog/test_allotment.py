@@ -106,7 +106,7 @@ def test_the_streams_of_a_configuration_are_its_comparisons_and_each_probe_on_ea
     variants: {eu: {kind: openai, base-url: "http://127.0.0.1:9/v1", model: m}}
     probes: [stop, undo]"""
     found = streams_of(read_config(_config(tmp_path, "a", extra=extra)).settings)
-    assert len(found) == len(set(found)) == 2 * (1 + 2 * 2)
+    assert len(found) == len(set(found)) == 2 * (3 + 2 * 2)
     assert ("divergence.gap", "a@eu") in found
     assert ("correction.undo", "a@eu/direct") in found
 

@@ -13,9 +13,10 @@ from storage.ledger import SqliteLedger
 from tests.builders import baseline
 from watchdog import rounds, time_to_detect
 from watchdog.cli.app import app
-from watchdog.coverage import Coverage, Situation
+from watchdog.coverage import Coverage
 from watchdog.domain.decisions import Enrolled
 from watchdog.errors import ConfigError
+from watchdog.situations import Situation
 from watchdog.wiring import read_config, survey
 
 TARGET = """\

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.builders import baseline, exchange
 from watchdog.domain.comparisons import Comparison, Examined, ScoredTokens, Scoring
-from watchdog.domain.exchanges import FinishReason
+from watchdog.domain.exchanges import FinishReason, Reason, SaidToken
 from watchdog.domain.exhibits import Code
+from watchdog.domain.logprobs import LogprobComparison, LogprobScoring, LogprobsExamined
 from watchdog.domain.verdicts import Arm, Case
 from watchdog.errors import LedgerError
 from watchdog.exhibiting import baseline_digest, comparison_exhibit, read_comparison, read_verdict, verdict_exhibit
@@ -63,6 +64,23 @@ def _examined(scoring: Scoring | None, tau: float = 0.5) -> Examined:
 
 def test_a_comparison_that_kept_nothing_has_no_exhibit() -> None:
     assert comparison_exhibit(_examined(None), exchange("ab"), baseline=None, code=CODE) is None
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=4), st.floats(allow_nan=False)), max_size=4),
+    st.lists(st.floats(allow_nan=False), max_size=4),
+)
+def test_what_a_channel_said_of_its_tokens_comes_back_to_the_last_bit(
+    said: list[tuple[bytes, float]], direct: list[float]
+) -> None:
+    tokens = tuple(SaidToken(text=text, logprob=logprob) for text, logprob in said)
+    scoring = LogprobScoring(said=tokens, direct=tuple(direct))
+    comparison = LogprobComparison(unsaid=None, reason=Reason.UNSCORABLE)
+    listed = LogprobsExamined(comparison=comparison, scoring=scoring)
+    exhibit = comparison_exhibit(_examined(SCORING), exchange("ab"), listed, baseline=None, code=CODE)
+    assert exhibit is not None
+    assert exhibit.body is not None
+    assert read_comparison(exhibit.body).logprobs == scoring
 
 
 @given(SCORINGS, ANY_TEXT, st.floats(allow_nan=False), st.sampled_from(FinishReason))

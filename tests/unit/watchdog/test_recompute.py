@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from detectors.divergence.gap import GapTest
+from detectors.divergence.logprobs import LogprobTest
 from detectors.divergence.scorings import remeasure
 from detectors.sequential import RateTest, observe
 from probes.channels.scripted import ScriptedModelChannel
@@ -57,7 +58,7 @@ class Editing:
 class World:
     """A scripted model behind a gateway, and a record of what the watchdog made of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lists: bool = False) -> None:
         self.ledger = MemoryLedger()
         seconds, seeds = itertools.count(), itertools.count(100)
 
@@ -71,6 +72,7 @@ class World:
             delivered=self.gateway,
             direct=None,
             comparator=GapTest(scorer=ScriptedScorer(ScriptedModel(seed=1))),
+            logprobs=LogprobTest(scorer=ScriptedScorer(ScriptedModel(seed=1))) if lists else None,
             evidence=RateTest(alpha=0.001, a_year=0.1),
             probes=(StopProbe(),),
             questions_per_round=3,
@@ -143,6 +145,18 @@ def test_every_comparison_comes_out_the_same(world: World) -> None:
         assert all(check.identical for check in result.checks)
         assert it.comparison is not None
         assert _named(result, "gap").recomputed == it.comparison.gap
+
+
+def test_log_probabilities_come_out_the_same_and_others_do_not() -> None:
+    world = World(lists=True)
+    world.enrolling.enrol(world.target, questions=6, corrections=1)
+    it = next(one for one in world.all(Compared) if one.exhibit is not None and one.logprobs is not None)
+    fine = world.recomputing().recompute(it.id)
+    assert _named(fine, "distance of the log probabilities").identical
+    assert _named(fine, "tokens the channel listed").identical
+    assert it.logprobs is not None
+    world.ledger.decisions[world.ledger.decisions.index(it)] = replace(it, logprobs=replace(it.logprobs, distance=0.25))
+    assert _differing(world.recomputing().recompute(it.id)) == {"distance of the log probabilities"}
 
 
 def test_every_verdict_comes_out_the_same(world: World) -> None:
