@@ -42,7 +42,7 @@ _COURTESIES = frozenset((
     "ok", "okay", "sure", "thank", "thanks", "you", "course", "understood", "alright", "all", "right", "got", "it",
     "no", "problem", "welcome", "certainly", "absolutely", "you're", "glad", "happy", "have", "nice", "day", "enjoy",
     "let", "me", "know", "if", "need", "want", "anything", "else", "more", "please", "good", "great", "well", "best",
-    "regard", "wishe",
+    "regard", "wishe", "question",
 ))
 # fmt: on
 

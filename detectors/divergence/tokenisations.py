@@ -188,4 +188,3 @@ def spell(text: bytes, at: int, token: bytes) -> int | None:
     if token.startswith(rest) and token and not token[len(rest) :].decode(errors="ignore").strip():
         return len(text)
     return None
-

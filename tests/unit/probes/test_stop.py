@@ -2,7 +2,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from probes import grammar
@@ -131,6 +131,7 @@ POLITE = ("Thank you!", "Of course.", "You're welcome.", "Have a nice day!", "Ce
     st.sampled_from(("", *POLITE)),
     st.sampled_from((" ", "\n", "\n\n")),
 )
+@example("5.", Arm.CONTROL, "", "Good question.", " ")
 def test_politeness_never_changes_a_grade(reply: str, arm: Arm, before: str, after: str, gap: str) -> None:
     polite = f"{before}{gap}{reply}{gap}{after}"
 
