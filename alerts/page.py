@@ -50,8 +50,8 @@ def _finding(finding: Finding) -> list[str]:
         f"Since          {_when(finding.since)}",
         f"How sure       {finding.how_sure}",
         *([] if finding.control is None else [f"Control        {finding.control}"]),
-        f"Promise        {finding.promise}",
         f"What now       {finding.next_step}",
+        f"Promise        {finding.promise}",
     ]
 
 

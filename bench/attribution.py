@@ -47,8 +47,8 @@ from watchdog.targets import Target
 
 DIRECT, DELIVERED, REFERENCE = ChannelRole.DIRECT, ChannelRole.DELIVERED, ChannelRole.REFERENCE
 NOISE = 0.15
-FIRST_SEED = 101
-"""How replies depart was settled while the seeds 1 to 20 were looked at."""
+FIRST_SEED = 201
+"""The rules were settled while the seeds 1 to 20 and 101 to 120 were looked at."""
 MOST_ROUNDS = 40
 QUIET_ROUNDS = 20
 """Rounds without a finding after which an unedited channel counts as unsuspected."""

@@ -7,7 +7,8 @@ The direct model is SmolLM2-135M-Instruct in float32, from the package `llm-smol
 folder of it that is there already. The questions are those of bench/fresh_questions.yaml. Replies are generated once
 and kept in the corpus folder: a run that is repeated, or was interrupted, generates only what is missing.
 `--generate` does that and nothing else; `--share 0.5` takes half of the benign replies of a full run. `--quick` takes
-a few of everything, to see that all of it runs: its shares mean nothing.
+a few of everything, to see that all of it runs: its shares mean nothing. `--only calls` measures the rows about tool
+calls alone.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from pathlib import Path
 # Before torch is loaded: two threads on cores that others use too are slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from divergence_parts import alterations, engines
+from divergence_parts import alterations, calling, engines, rows
 from divergence_parts.corpus import Corpus
 from divergence_parts.deck import load_deck
 from divergence_parts.figures import Figure, print_table
@@ -43,15 +44,21 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a transformers folder of the direct model")
     parser.add_argument("--share", type=float, default=1.0, help="of the benign replies of a full run")
     parser.add_argument("--generate", action="store_true", help="only fill the corpus")
+    parser.add_argument("--only", choices=["calls"], help="measure these rows alone")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore", DeprecationWarning)
     with folder(chosen.corpus) as kept:
         model = chosen.model or _converted(kept)
         weights = open_weights(WeightsConfig(path=model))
-        material = gather(kept, model, weights, QUICK if chosen.quick else replace(FULL, share=chosen.share))
-        if chosen.generate:
-            return
-        figures = measure(material)
+        size = QUICK if chosen.quick else replace(FULL, share=chosen.share)
+        if chosen.only == "calls":
+            said = calling.calls(Corpus(kept / weights.digest[:12]), model, weights, size.calls)
+            figures = rows.tool_calls(said, calling.call_test(weights))
+        else:
+            material = gather(kept, model, weights, size)
+            if chosen.generate:
+                return
+            figures = measure(material)
     print_table(figures)
     if chosen.json is not None:
         write(chosen.json, figures)
@@ -71,6 +78,7 @@ def gather(kept: Path, model: Path, weights: Weights, size: Size) -> Material:
         alone=engines.invariance(corpus, benign["fp32"], weights, size.alone),
         dynamic=engines.dynamic(corpus, deck, weights, size.others),
         other=alterations.other_weights(corpus, deck, weights, size.others),
+        calls=calling.calls(corpus, model, weights, size.calls),
         reused=before,
     )
 

@@ -18,8 +18,10 @@ import rfc8785
 from detectors.divergence.tokenisations import Reader
 from detectors.undoing import SENTENCE_END, Undoing, Undone
 from watchdog.config.edits import AllowedEdit, FooterEdit, MarkdownEdit, MaskEdit, TrimEdit
+from watchdog.domain.banks import Threshold
 from watchdog.domain.comparisons import Examined, Span
-from watchdog.domain.exchanges import Exchange, Request
+from watchdog.domain.exchanges import Exchange, Reason, Request
+from watchdog.errors import ScoringError
 from watchdog.ports import Comparator, Scorer
 
 _PASSES = 4
@@ -54,7 +56,7 @@ class Tolerant:
         """Names the model that the comparisons are made against."""
         return self.inner.digest
 
-    def threshold(self, gaps: Sequence[float]) -> float:
+    def threshold(self, gaps: Sequence[float]) -> Threshold:
         """Return the threshold of the comparison inside."""
         return self.inner.threshold(gaps)
 
@@ -71,7 +73,7 @@ class Tolerant:
     def _compare(self, request: Request, delivered: Exchange, tau: float) -> Examined:
         undone = self._undone(request, delivered, tau)
         if undone is None:
-            return self.inner.compare(request, delivered, tau=tau)
+            return self._as_it_is(request, delivered, tau)
         before = replace(delivered, reply=undone.text, finish=undone.finish)
         examined = self.inner.compare(request, before, tau=tau)
         comparison = examined.comparison
@@ -79,6 +81,15 @@ class Tolerant:
             return self.inner.compare(request, delivered, tau=tau)
         spans = tuple(_shown(span, undone, delivered.reply) for span in comparison.spans)
         return replace(examined, comparison=replace(comparison, spans=spans))
+
+    def _as_it_is(self, request: Request, delivered: Exchange, tau: float) -> Examined:
+        try:
+            return self.inner.compare(request, delivered, tau=tau)
+        except ScoringError as exc:
+            if exc.reason is not Reason.UNSPELLABLE:
+                raise
+            # A text without tokens cannot be undone: a declared footer may be what the model cannot spell.
+            raise ScoringError(exc.problem, hint=exc.hint, reason=Reason.UNSCORABLE) from exc
 
     def _undone(self, request: Request, delivered: Exchange, tau: float) -> Undone | None:
         """Return the reply before its allowed edits; None when there is nothing to undo."""

@@ -76,10 +76,12 @@ class RateTest:
         if baseline.trials and baseline.hits >= RATES[-1] * baseline.trials:
             return f"blind: enrolled at a rate too high to see a rise ({enrolled})"
         earlier = f", its {stream.alarms} alarms so far included" if stream.alarms > 1 else ""
+        passed = f"{self.threshold(stream.arming):,.0f} to 1 (arming {stream.arming})"
         return (
-            f"at most 1 false alarm in {math.floor(1 / self.alpha + 1e-6):,} lifetimes of this stream{earlier}, as "
-            f"long as its benign rate ({enrolled}) stays the same, whatever it is; the whole installation is allowed "
-            f"{self.a_year:g} false incidents a year"
+            f"the evidence passed {passed}, whatever it is now: at most 1 false alarm in "
+            f"{math.floor(1 / self.alpha + 1e-6):,} lifetimes of this stream{earlier}, as long as its benign rate "
+            f"({enrolled}) stays the same, whatever it is; that is its share of the {self.a_year:g} false incidents a "
+            "year that the whole installation is allowed"
         )
 
 

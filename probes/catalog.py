@@ -17,16 +17,18 @@ from probes.stop import StopProbe
 from probes.undo import UndoProbe
 from watchdog.config.model import KindSection
 from watchdog.domain.exchanges import ChannelRole
-from watchdog.ports import Channel, Clock, Probe, Scorer
+from watchdog.ports import BenignEngines, Channel, Clock, Probe, Scorer
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A channel, the scorer that comes with it when the weights are at hand, and how to let go of both."""
+    """A channel, what comes with it when the weights are at hand, and how to let go of it."""
 
     channel: Channel
     scorer: Scorer | None = None
     close: Callable[[], None] = lambda: None
+    engines: BenignEngines | None = None
+    """The same model on other engines, where the weights are at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +78,24 @@ def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[],
 
 
 def _open_weights(config: WeightsConfig, role: ChannelRole, now: Clock) -> Opened:
-    from probes.channels.weights import WeightsChannel, open_weights  # noqa: PLC0415 - torch only where it is used
+    from probes.channels.benign import BenignWeights  # noqa: PLC0415 - torch only where it is used
+    from probes.channels.weights import WeightsChannel, open_weights  # noqa: PLC0415 - the same
     from probes.scorers.weights import WeightsScorer  # noqa: PLC0415 - the same
 
     weights = open_weights(config)
-    return Opened(WeightsChannel(weights, role, now), WeightsScorer(weights))
+    engines = BenignWeights(weights=weights, config=config, role=role, clock=now)
+    return Opened(WeightsChannel(weights, role, now), WeightsScorer(weights), engines=engines)
 
 
 def _open_scripted(config: ScriptedConfig, role: ChannelRole, now: Clock) -> Opened:
     from probes.channels.scripted import ScriptedModelChannel  # noqa: PLC0415 - numpy only where it is used
+    from probes.channels.scripted_benign import ScriptedEngines  # noqa: PLC0415 - the same
     from probes.scorers.scripted import ScriptedScorer  # noqa: PLC0415 - the same
     from probes.scripted_model import ScriptedModel  # noqa: PLC0415 - the same
 
     model = ScriptedModel(config.seed, config.noise)
-    return Opened(ScriptedModelChannel(model, role, now, model_id=config.model), ScriptedScorer(model))
+    engines = ScriptedEngines(seed=config.seed, role=role, clock=now, model_id=config.model)
+    return Opened(ScriptedModelChannel(model, role, now, model_id=config.model), ScriptedScorer(model), engines=engines)
 
 
 def _fault_of_channel(name: str, found: object) -> str | None:

@@ -8,11 +8,14 @@ from sqlalchemy import Table, Update, update
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from storage import schema
+from storage.change_rows import bank_rows, count_row, rollout_row
 from storage.codec import instant
 from storage.incident_rows import incident_rows
+from watchdog.domain.calls import CallComparison
 from watchdog.domain.decisions import (
     AbilitiesSeen,
     Alive,
+    BankMeasured,
     Compared,
     Decision,
     Enrolled,
@@ -24,6 +27,9 @@ from watchdog.domain.decisions import (
     NoticeAnswered,
     NoticeQueued,
     Reloaded,
+    RolloutDeclared,
+    RolloutSeen,
+    RolloutWithdrawn,
     RoundDone,
     RoundSkipped,
     RoundsMissed,
@@ -63,6 +69,13 @@ def fold(writer: Writer, index: int, decision: Decision) -> None:  # noqa: C901,
             _put(writer, schema.schedule, index, _schedule(decision))
         case Enrolled():
             _put(writer, schema.baseline, index, _baseline(decision))
+        case BankMeasured():
+            for row in bank_rows(decision):
+                _put(writer, schema.benign_bank, index, row)
+        case RolloutDeclared() | RolloutWithdrawn():
+            _put(writer, schema.rollout, index, rollout_row(decision))
+        case RolloutSeen():
+            _put(writer, schema.rollout_count, index, count_row(decision))
         case SharesAllotted():
             _put(writer, schema.run, index, _run(decision))
             for row in _shares(decision):
@@ -255,7 +268,7 @@ def _abilities(decision: AbilitiesSeen) -> dict[str, object]:
 
 def _comparison(decision: Compared) -> dict[str, object]:
     it = decision.comparison
-    listed = decision.logprobs
+    listed, calls = decision.logprobs, decision.calls
     words = [] if it is None else [[span.delivered, span.expected] for span in it.spans]
     return {
         "id": decision.id,
@@ -264,18 +277,29 @@ def _comparison(decision: Compared) -> dict[str, object]:
         "at": instant(decision.at),
         "question": decision.question,
         "gap": None if it is None else it.gap,
-        "flagged": None if it is None else int(it.flagged),
+        "flagged": None if decision.declared or not _is_measured(decision) else int(decision.flagged),
         "sides": rfc8785.dumps(_sides(decision)).decode(),
         "unsaid": None if listed is None else listed.unsaid,
         "spelled": None if listed is None or listed.spelled is None else int(listed.spelled),
         "logprob_distance": None if listed is None else listed.distance,
         "logprob_flagged": None if listed is None or not listed.weighable else int(listed.flagged),
         "byte_different": int(decision.byte_different),
+        "calls": None if calls is None else rfc8785.dumps(_differences(calls)).decode(),
+        "call_gap": None if calls is None else calls.gap,
         "edited": rfc8785.dumps(words).decode(),
         "delivered_reply": decision.delivered_reply,
         "reason": decision.reason,
+        "declared": decision.declared or None,
         "exhibit": None if decision.exhibit is None else decision.exhibit.digest,
     }
+
+
+def _is_measured(it: Compared) -> bool:
+    return it.comparison is not None or (it.calls is not None and it.calls.reason is None)
+
+
+def _differences(calls: CallComparison) -> list[list[str]]:
+    return [[it.path, it.delivered, it.direct] for it in calls.differences]
 
 
 def _sides(decision: Compared) -> dict[str, list[float] | str]:

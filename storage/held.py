@@ -17,6 +17,9 @@ from watchdog.domain.decisions import (
     Judged,
     NoticeAnswered,
     NoticeQueued,
+    RolloutDeclared,
+    RolloutSeen,
+    RolloutWithdrawn,
     RoundDone,
     SharesAllotted,
     SightChanged,
@@ -26,6 +29,7 @@ from watchdog.domain.decisions import (
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.notices import Due, Notice
+from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
 
 MOST = 50_000
@@ -46,6 +50,9 @@ class Overlay:
     sights: dict[_Key, Sight] = field(default_factory=dict)
     abilities: dict[str, Abilities] = field(default_factory=dict)
     weights: dict[str, WeightsChecked] = field(default_factory=dict)
+    rollouts: dict[str, Rollout | None] = field(default_factory=dict)
+    """By id; None when it was withdrawn."""
+    rollout_counts: dict[_Key, RolloutCount] = field(default_factory=dict)
     rounds: dict[str, RoundDone] = field(default_factory=dict)
     incidents: dict[str, Incident] = field(default_factory=dict)
     """By id, as they stand."""
@@ -55,7 +62,7 @@ class Overlay:
     """Ids of the findings that were taken in."""
     _events: dict[str, IncidentEvent] = field(default_factory=dict)
 
-    def take(self, decision: Decision, notice: Callable[[str], Due | None]) -> None:  # noqa: C901 - one line a kind
+    def take(self, decision: Decision, notice: Callable[[str], Due | None]) -> None:  # noqa: C901, PLR0912 - one line a kind
         """Take a decision in; `notice` finds one that only the file has."""
         match decision:
             case Enrolled(baseline=it):
@@ -70,6 +77,12 @@ class Overlay:
                 self.abilities[it.subject] = it
             case WeightsChecked():
                 self.weights[decision.subject] = decision
+            case RolloutDeclared(rollout=it):
+                self.rollouts[it.id] = it
+            case RolloutWithdrawn(rollout=it):
+                self.rollouts[it.id] = None
+            case RolloutSeen(count=it):
+                self.rollout_counts[it.rollout, it.subject] = it
             case RoundDone():
                 self.rounds[decision.id] = decision
             case IncidentChanged(event=it):

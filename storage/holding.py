@@ -18,6 +18,7 @@ from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import Decision, HeldBack, SharesAllotted, WeightsChecked
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.notices import Due
+from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
 from watchdog.errors import LedgerBrokenError, LedgerError, LedgerFullError, LedgerStalledError
 from watchdog.ports import Clock, LedgerState
@@ -133,6 +134,18 @@ class HoldingLedger:
         """Return what a delivered channel was seen to do."""
         with self._reading() as (file, held):
             return held.abilities.get(subject) or file.abilities(subject)
+
+    def rollouts(self, target: str | None = None) -> tuple[Rollout, ...]:
+        """Return what was declared and not withdrawn: for one target, or for all."""
+        with self._reading() as (file, held):
+            written = tuple(it for it in file.rollouts(target) if it.id not in held.rollouts)
+            new = (it for it in held.rollouts.values() if it is not None)
+            return written + tuple(it for it in new if target in (None, it.target))
+
+    def rollout_count(self, rollout: str, subject: str) -> RolloutCount:
+        """Return what was counted of a declaration on one delivered channel."""
+        with self._reading() as (file, held):
+            return held.rollout_counts.get((rollout, subject)) or file.rollout_count(rollout, subject)
 
     def offline(self) -> frozenset[str]:
         """Return the subjects that no endpoint could be reached for in their last round."""

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Table, func, insert, select, update
 from sqlalchemy.exc import DatabaseError
 
-from storage import exhibits, files, outbox, schema
+from storage import change_rows, exhibits, files, outbox, schema
 from storage.checkpoint import Checkpoint, sign_checkpoint
 from storage.codec import decode, decode_as, encode, instant
 from storage.fold import fold
@@ -29,6 +29,7 @@ from watchdog.domain.decisions import (
     Handover,
     IncidentChanged,
     KeyAdopted,
+    RolloutSeen,
     SharesAllotted,
     SightChanged,
     Weighed,
@@ -37,6 +38,7 @@ from watchdog.domain.decisions import (
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.incidents import Incident, IncidentState
 from watchdog.domain.notices import Due
+from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
 
 _D = TypeVar("_D")
@@ -140,6 +142,16 @@ class SqliteLedger:
         """Return what a delivered channel was seen to do."""
         found = self._newest(AbilitiesSeen, schema.ability, subject=subject)
         return None if found is None else found.abilities
+
+    def rollouts(self, target: str | None = None) -> tuple[Rollout, ...]:
+        """Return what was declared and not withdrawn: for one target, or for all."""
+        with self.reading() as connection:
+            return change_rows.rollouts(connection, target)
+
+    def rollout_count(self, rollout: str, subject: str) -> RolloutCount:
+        """Return what was counted of a declaration on one delivered channel."""
+        found = self._newest(RolloutSeen, schema.rollout_count, rollout=rollout, subject=subject)
+        return RolloutCount(rollout=rollout, subject=subject) if found is None else found.count
 
     def offline(self, besides: Container[tuple[str, str]] = ()) -> frozenset[str]:
         """Return the subjects that no endpoint could be reached for in their last round, but for some sights."""

@@ -20,6 +20,9 @@ from watchdog.domain.decisions import (
     Judged,
     NoticeAnswered,
     NoticeQueued,
+    RolloutDeclared,
+    RolloutSeen,
+    RolloutWithdrawn,
     RoundDone,
     SharesAllotted,
     SightChanged,
@@ -30,6 +33,7 @@ from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exhibits import Exhibit
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.notices import Due, Notice
+from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
 from watchdog.errors import LedgerError
 
@@ -102,6 +106,18 @@ class MemoryLedger:
         """Return what a delivered channel was seen to do."""
         found = [it.abilities for it in self.decisions if isinstance(it, AbilitiesSeen)]
         return next((it for it in reversed(found) if it.subject == subject), None)
+
+    def rollouts(self, target: str | None = None) -> tuple[Rollout, ...]:
+        """Return what was declared and not withdrawn: for one target, or for all."""
+        gone = {it.rollout.id for it in self.decisions if isinstance(it, RolloutWithdrawn)}
+        made = [it.rollout for it in self.decisions if isinstance(it, RolloutDeclared)]
+        return tuple(it for it in made if target in (None, it.target) and it.id not in gone)
+
+    def rollout_count(self, rollout: str, subject: str) -> RolloutCount:
+        """Return what was counted of a declaration on one delivered channel."""
+        found = [it.count for it in self.decisions if isinstance(it, RolloutSeen)]
+        fresh = RolloutCount(rollout=rollout, subject=subject)
+        return next((it for it in reversed(found) if (it.rollout, it.subject) == (rollout, subject)), fresh)
 
     def offline(self) -> frozenset[str]:
         """Return the subjects that no endpoint could be reached for in their last round."""

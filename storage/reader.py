@@ -7,14 +7,16 @@ from pathlib import Path
 from sqlalchemy import Engine, Table, select
 from sqlalchemy.exc import DatabaseError
 
-from storage import files, schema
+from storage import change_rows, files, schema
 from storage.codec import decode_as
 from storage.lookup import incident_by_prefix
 from storage.shares import newest_shares
 from watchdog.domain.abilities import Abilities
+from watchdog.domain.banks import BenignBank
 from watchdog.domain.decisions import AbilitiesSeen, Compared, Enrolled, IncidentChanged, Judged, SharesAllotted
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
+from watchdog.domain.rollouts import Rollout, RolloutCount
 
 
 class SqliteReader:
@@ -94,6 +96,21 @@ class SqliteReader:
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else decode_as(AbilitiesSeen, row.body, index=row.idx).abilities
+
+    def bank(self, subject: str) -> BenignBank | None:
+        """Return what the honest engines of a target's model showed last; None when they were never measured."""
+        with self._engine.connect() as connection:
+            return change_rows.newest_bank(connection, subject)
+
+    def rollouts(self, target: str | None = None) -> tuple[Rollout, ...]:
+        """Return what was declared and not withdrawn, oldest first: for one target, or for all."""
+        with self._engine.connect() as connection:
+            return change_rows.rollouts(connection, target)
+
+    def rollout_counts(self, rollout: str) -> tuple[RolloutCount, ...]:
+        """Return what was counted of a declaration, for each channel of its target."""
+        with self._engine.connect() as connection:
+            return change_rows.counts(connection, rollout)
 
     def shares(self) -> SharesAllotted | None:
         """Return the newest allotment of shares."""

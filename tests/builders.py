@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from watchdog.domain.actors import Actor
+from watchdog.domain.banks import Limit, Threshold
 from watchdog.domain.comparisons import Change, Comparison, Span
 from watchdog.domain.conclusions import Conclusion, Disposition
 from watchdog.domain.decisions import Compared, Judged
@@ -112,6 +113,10 @@ def baseline(*, trials: int = 48, hits: int = 0, tau: float | None = 0.5, subjec
     return Baseline(
         rule="divergence.gap", subject=subject, trials=trials, hits=hits, tau=tau, model="m", enrolled_at=NOW
     )
+
+
+def threshold(tau: float = 0.5) -> Threshold:
+    return Threshold(tau=tau, bound=tau, limit=Limit.BOUND, level=0.9999, confidence=0.95)
 
 
 def person(name: str = "Ada", *, uid: int = 1000, login: int | None = None) -> Actor:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from watchdog import rules
+from watchdog.call_findings import TOOL_CALL
 from watchdog.config.model import Settings
 from watchdog.domain.decisions import SharesAllotted
 from watchdog.domain.evidence import Baseline, Share, Stream
@@ -47,6 +48,8 @@ def streams_of(settings: Settings[Any, Any]) -> tuple[StreamName, ...]:
                 found.append((rules.EDITED, name))
             if target.scoring and section.asks_logprobs:
                 found.append((LOGPROBS, name))
+            if target.tool_questions_per_round:
+                found.append((TOOL_CALL, name))
             found += [(rules.CONTROL, rules.channel_subject(name, role)) for role in target.scoring]
             if ChannelRole.REFERENCE in target.scoring and target.direct is not None:
                 found.append((rules.REFERENCE, rules.channel_subject(name, ChannelRole.DIRECT)))

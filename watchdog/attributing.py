@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from watchdog import rules
 from watchdog.attribution import Signs, attribute
+from watchdog.call_findings import TOOL_CALL
 from watchdog.domain.decisions import Compared, WeightsChecked
-from watchdog.domain.departures import Departure, departure
+from watchdog.domain.departures import Departure, call_departure, departure
 from watchdog.domain.evidence import Baseline, Stream
-from watchdog.domain.exchanges import ChannelRole
+from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Finding, NegativeControl
 from watchdog.lines import Observed
 from watchdog.listing_findings import LOGPROBS
@@ -17,6 +18,9 @@ from watchdog.targets import Target
 LEANING = 20.0
 """Evidence from which a channel beside the alarmed one counts as doing the same. A channel on which all is well gets
 there once in twenty lifetimes at most; one that does the same passes it long before it would alarm by itself."""
+
+_CONTROLLED = frozenset({rules.EDITED, rules.REFERENCE, rules.UNSPELLABLE, LOGPROBS})
+"""Rules that hold a reply against a model, so that its negative control says what they are worth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +56,18 @@ class Sitting:
         """Tell whether the negative control of a channel's model is alarmed, or was flagged in this sitting."""
         sides = (it.side(channel, channel) for it in self.compared)
         alarmed = self.stream(rules.CONTROL, rules.channel_subject(self.target.name, channel)).alarmed
-        return alarmed or any(side.flagged for side in sides if side is not None)
+        off = (it.flagged or it.reason is Reason.UNSPELLABLE for it in sides if it is not None)
+        return alarmed or any(off)
 
 
 def attributed(finding: Finding, sitting: Sitting) -> Finding:
     """Return the finding with who is suspected, and with its negative control; as it was where channels cannot tell."""
+    finding = replace(finding, control=_control(finding.rule, sitting))
     signs = _signs(finding, sitting)
     if signs is None:
         return finding
     who = attribute(signs)
-    return replace(finding, attribution=who.sentence, suspect=who.suspect, control=_control(finding.rule, sitting))
+    return replace(finding, attribution=who.sentence, suspect=who.suspect)
 
 
 def _signs(finding: Finding, it: Sitting) -> Signs | None:
@@ -75,6 +81,16 @@ def _signs(finding: Finding, it: Sitting) -> Signs | None:
             departure=how,
             other_id=_other_id(it),
             reference=_reference(it),
+            changed=changed,
+        )
+    if finding.rule in {LOGPROBS, rules.UNSPELLABLE}:
+        return Signs(control=True) if it.controlled(it.target.yardstick) else None
+    if finding.rule == TOOL_CALL:
+        # Another model shows in its words, too; then these tell more.
+        return Signs(
+            departure=how if how is Departure.WHOLE else Departure.NONE,
+            calls=call_departure(it.compared),
+            other_id=_other_id(it),
             changed=changed,
         )
     if finding.rule == rules.REFERENCE:
@@ -103,12 +119,12 @@ def _reference(it: Sitting) -> bool | None:
 def _other_id(it: Sitting) -> bool:
     baseline = it.baseline(rules.EDITED, it.target.name)
     known = set() if baseline is None else set(baseline.answered_by)
-    flagged = {one.model for one in it.compared if one.comparison is not None and one.comparison.flagged}
+    flagged = {one.model for one in it.compared if one.flagged}
     return bool(known) and bool(flagged - known)
 
 
 def _control(rule: str, it: Sitting) -> NegativeControl | None:
-    if rules.is_correction(rule):
+    if rule not in _CONTROLLED:
         return None
     channel = ChannelRole.REFERENCE if rule == rules.REFERENCE else it.target.yardstick
     stream = it.stream(rules.CONTROL, rules.channel_subject(it.target.name, channel))

@@ -27,6 +27,8 @@ class Signs:
     yardstick: ChannelRole = _DIRECT
     """Whose model scores the delivered replies."""
     departure: Departure = Departure.NONE
+    calls: Departure = Departure.NONE
+    """In what way delivered tool calls are not the direct model's: in words, or as a whole."""
     other_id: bool = False
     """Whether the delivered channel names a model that it did not name when it was enrolled."""
     reference: bool | None = None
@@ -152,6 +154,32 @@ _REPLIES = (
     ),
 )
 
+_CALLS = (
+    _row(
+        lambda it: it.calls is not Departure.NONE and bool(_DEPLOYED & it.changed),
+        Suspect.DEPLOYED_MODEL,
+        "The deployed model: its files changed, and it calls tools otherwise than before.",
+    ),
+    _row(
+        lambda it: it.calls is Departure.WORDS,
+        Suspect.WRAPPER,
+        "Between the model and its users: calls are the model's own, but for single names or arguments.",
+        "another model: it would not say the rest of its calls in the same way",
+    ),
+    _row(
+        lambda it: it.calls is Departure.WHOLE and it.other_id,
+        Suspect.PROVIDER,
+        "Whoever serves the model: the delivered channel names another model than when it was enrolled, and its calls "
+        "have nothing of the model's that was enrolled.",
+    ),
+    _row(
+        lambda it: it.calls is not Departure.NONE,
+        Suspect.UNKNOWN,
+        "Another model or system prompt behind the delivered channel, or a router that makes calls of its own: nothing "
+        "of the model's calls is left that would tell these apart.",
+    ),
+)
+
 _CORRECTIONS = (
     _row(
         lambda it: it.resists == {_REFERENCE},
@@ -219,4 +247,4 @@ _FILES = (
     _row(lambda _: True, Suspect.NOBODY, "Nobody: the channels agree."),
 )
 
-_TABLE = (*_WATCHDOG, *_REPLIES, *_CORRECTIONS, *_FILES)
+_TABLE = (*_WATCHDOG, *_REPLIES, *_CALLS, *_CORRECTIONS, *_FILES)

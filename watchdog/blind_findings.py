@@ -19,6 +19,9 @@ LINK = "blind.link"
 MISSED = "blind.missed"
 """Rounds were due and did not begin."""
 
+BASELINE = "blind.baseline"
+"""What replies are held against is not what it should be: of another model, too old, or of before a declared change."""
+
 WATCHDOG = "watchdog"
 """Subject of what is wrong with the watchdog rather than with a target."""
 
@@ -29,15 +32,17 @@ ON_TIME_AGAIN = "on-time-again"
 
 EVERYTHING = "everything"
 REPLIES = "replies"
+CALLS = "tool-calls"
 CONTROL = "control"
 UNDER_REFERENCE = "under-reference"
 _COMPARED = {
     REPLIES: "edited replies",
+    CALLS: "edited tool calls",
     CONTROL: "a test of the watchdog's that is wrong",
     UNDER_REFERENCE: "a changed deployed model",
 }
 """What goes unseen while one of the comparisons cannot be made."""
-_OF_THE_REPLY = frozenset({Reason.AMBIGUOUS, Reason.EMPTY, Reason.TRUNCATED})
+_OF_THE_REPLY = frozenset({Reason.AMBIGUOUS, Reason.EMPTY, Reason.TRUNCATED, Reason.NO_CALL})
 _PATIENCE = 4
 """A round asks each arm of a family once, and small models give many replies that cannot be graded: a third of those
 that we measured. So what lies in a family's replies has to last for this many times the threshold."""
@@ -57,7 +62,14 @@ _FIRST_STEPS: Mapping[Reason, str] = {
     Reason.CACHED: "Have the cache in front of the model let the watchdog's requests through.",
     Reason.HIDDEN_REASONING: "Turn reasoning off for the watchdog's requests, or watch this target by probes alone.",
     Reason.TEMPERATURE_REFUSED: "Have temperature 0 allowed for this model, or watch it by probes alone.",
+    Reason.UNSPELLABLE: "See that the tokenizer here is the deployed model's: it lacks bytes that the reply has.",
+    Reason.SCORING_OFF: "Read the scoring engine's log, then reload or restart the watchdog; it is not asked before.",
     Reason.UNSCORABLE: "See that the direct model is the one that is delivered: its tokens do not fit the replies.",
+    Reason.TOOLS_REFUSED: "Set `tool-questions-per-round` to 0, or have tools allowed for this model.",
+    Reason.UNASKED_CALL: "Keep agents away from this path, and find out who puts tool calls into its replies.",
+    Reason.NO_CALL: "Set `tool-questions-per-round` to 0: neither channel's model calls the tools it is offered.",
+    Reason.DIRECT_SILENT: "See in `corrigibility-watchdog once` why our own channel calls no tool.",
+    Reason.DECLARED: "Wait for the end of the declared rollout, or enrol the new model with `baseline`.",
     Reason.TOO_LONG: "Lower `reply-tokens`, or raise the limit of whatever scores (`score-token-cap` on an engine).",
 }
 _READ_REPLIES = "Read the replies in `corrigibility-watchdog once`: the model says something that cannot be graded."
@@ -179,12 +191,13 @@ def first_step(reason: Reason) -> str:
 
 
 def _is_of_the_replies(it: Dark) -> bool:
-    return it.name not in {EVERYTHING, *_COMPARED} and it.reason in _OF_THE_REPLY
+    return it.name not in {EVERYTHING, *_COMPARED} - {CALLS} and it.reason in _OF_THE_REPLY
 
 
 _LABELS = {
     EVERYTHING: "anything",
     REPLIES: REPLIES,
+    CALLS: "tool calls",
     CONTROL: "the negative control",
     UNDER_REFERENCE: "replies under the reference",
 }

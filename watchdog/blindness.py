@@ -8,6 +8,7 @@ from datetime import datetime
 from watchdog.blind_findings import (
     ANSWERED_AGAIN,
     BLIND,
+    CALLS,
     CONTROL,
     EVERYTHING,
     LINK,
@@ -104,7 +105,8 @@ def _outcomes(compared: Sequence[Compared], judged: Sequence[Judged]) -> dict[tu
     """
     groups: dict[tuple[str, ChannelRole, Arm | None], list[Reason | None]] = defaultdict(list)
     for it in compared:
-        groups[REPLIES, ChannelRole.DELIVERED, None].append(it.dark)
+        asked_for = REPLIES if it.calls is None or it.reason is Reason.UNASKED_CALL else CALLS
+        groups[asked_for, ChannelRole.DELIVERED, None].append(it.dark)
         groups[EVERYTHING, ChannelRole.DELIVERED, None].append(it.dark)
         for side in it.sides:
             groups[CONTROL if side.of is side.under else UNDER_REFERENCE, side.of, None].append(side.reason)

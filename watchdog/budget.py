@@ -16,8 +16,17 @@ WITHIN_BUDGET = "within-budget"
 _PER_MESSAGE = 16
 """More tokens than any chat template puts around a message."""
 _CHARACTERS_PER_TOKEN = 4
+_AROUND_TOOLS = " " * 1000
+"""More than any chat template says of how to call a tool."""
 _UNBILLED = frozenset(
-    {Reason.UNREACHABLE, Reason.UNAUTHORIZED, Reason.MODEL_NOT_FOUND, Reason.RATE_LIMITED, Reason.REJECTED}
+    {
+        Reason.UNREACHABLE,
+        Reason.UNAUTHORIZED,
+        Reason.MODEL_NOT_FOUND,
+        Reason.RATE_LIMITED,
+        Reason.REJECTED,
+        Reason.TOOLS_REFUSED,
+    }
 )
 """Failures before a model has read anything."""
 
@@ -38,10 +47,11 @@ def used(request: Request, answer: Exchange | ChannelError) -> int:
     A request without an answer is taken to have cost all it could, unless no model can have read it.
     """
     if isinstance(answer, ChannelError):
-        return 0 if answer.reason in _UNBILLED else _estimated(request) + request.max_tokens
+        return 0 if answer.reason in _UNBILLED else estimated(request) + request.max_tokens
     if answer.tokens is not None and answer.tokens >= 0:
         return answer.tokens
-    return _estimated(request) + -(-len(answer.reply) // _CHARACTERS_PER_TOKEN)
+    said = len(answer.reply) + sum(len(it.name) + len(it.arguments) for it in answer.tool_calls)
+    return estimated(request) + -(-said // _CHARACTERS_PER_TOKEN)
 
 
 def spent_finding(skipped: RoundSkipped) -> Finding:
@@ -76,9 +86,16 @@ def within_again(target: str, at: datetime) -> Recovery:
 
 
 def _bytes_of(request: Request) -> int:
-    return sum(len(it.text.encode("utf-8", "surrogatepass")) for it in request.messages)
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in _sent(request))
 
 
-def _estimated(request: Request) -> int:
-    characters = sum(len(it.text) for it in request.messages)
+def estimated(request: Request) -> int:
+    """Return what a model reads of a request, at four characters a token."""
+    characters = sum(map(len, _sent(request)))
     return -(-characters // _CHARACTERS_PER_TOKEN)
+
+
+def _sent(request: Request) -> list[str]:
+    """Return the texts that a model reads: messages, and what it is told of tools."""
+    offered = [part for it in request.tools for part in (_AROUND_TOOLS, it.name, it.description, it.parameters)]
+    return [*(it.text for it in request.messages), *offered]

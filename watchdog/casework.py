@@ -44,6 +44,6 @@ def _step(current: Incident, act: Act, actor: Actor, now: datetime) -> IncidentE
         case Close():
             return close(current, act.conclude(actor, now))
         case Approve():
-            return approve(current, by=actor, now=now)
+            return approve(current, act.proposal, by=actor, now=now)
         case _:
             assert_never(act)

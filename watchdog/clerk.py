@@ -12,7 +12,8 @@ from watchdog.config.model import KindSection, NotifierSection, Settings
 from watchdog.domain.actors import Actor
 from watchdog.domain.acts import Act
 from watchdog.domain.incidents import IncidentEvent
-from watchdog.errands import INCIDENT, pack, run_errand, unpack
+from watchdog.domain.rollouts import Rollout, RolloutAct
+from watchdog.errands import INCIDENT, ROLLOUT, pack, pack_rollout, run_errand, unpack, unpack_rollout
 from watchdog.errors import ConfigError, LedgerError, LedgerHeldError
 from watchdog.wiring import now, open_desk
 
@@ -65,6 +66,15 @@ def act(settings: Settings[KindSection, NotifierSection], act: Act, actor: Actor
     """
     done = carry_out(settings, INCIDENT, pack(act), actor)
     return unpack(done.result), done.by_daemon
+
+
+def rollout(settings: Settings[KindSection, NotifierSection], act: RolloutAct, actor: Actor) -> tuple[Rollout, bool]:
+    """Do what a person wants of a rollout; return the declaration, and whether the daemon took it.
+
+    Raises what `carry_out` does.
+    """
+    done = carry_out(settings, ROLLOUT, pack_rollout(act), actor)
+    return unpack_rollout(done.result), done.by_daemon
 
 
 def _done(answer: Answer) -> Done:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from watchdog import downgrades, rules, situations
+from watchdog import budget, downgrades, rules, situations
+from watchdog.call_findings import TOOL_CALL
 from watchdog.config.model import KindSection, TargetSettings
 from watchdog.domain.abilities import Abilities
+from watchdog.domain.banks import BenignBank, said
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole, Message
 from watchdog.listing_findings import LOGPROBS
+from watchdog.measuring import request_of
 from watchdog.ports import Probe, Questions
 from watchdog.situations import Situation
 from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, RE_ASKS, ValueEvidence, Wait, time_to_detect
@@ -59,6 +62,10 @@ class Coverage:
     direct: str
     delivered: str
     """Which tests the delivered channel was seen to allow, and why."""
+    baseline: str
+    """How old what replies are held against is, and what it is of."""
+    declared: tuple[str, ...]
+    """Declared changes in force, and how many replies were put aside under each and not looked at."""
     situations: tuple[Situation, ...]
     a_day: tuple[Spending, ...]
     enrolment: tuple[Spending, ...]
@@ -89,10 +96,16 @@ class Surveyor:
     """Tells what targets cover."""
 
     questions: Questions
+    tool_questions: Questions
     baseline: Callable[[str, str], Baseline | None] | None
     """Returns what was enrolled for a rule and a subject; None when there is no ledger yet."""
     abilities: Callable[[str], Abilities | None] | None
     """Returns what a target's delivered channel was seen to do; None when there is no ledger yet."""
+    bank: Callable[[str], BenignBank | None] | None
+    """Returns what the honest engines of a target's model showed; None when there is no ledger yet."""
+    declared: Callable[[str], Sequence[str]]
+    """Returns the declared changes that are in force for a target, in words."""
+    now: datetime
     tests: Mapping[tuple[str, str], ValueEvidence]
     """The test of each stream, at its share of false alarms, by rule and subject."""
 
@@ -105,17 +118,32 @@ class Surveyor:
             every=settings.every,
             direct=situations.headline(settings),
             delivered=self._delivered(name),
+            baseline=self._age(name, settings),
+            declared=tuple(self.declared(settings.name)),
             situations=(
                 self._comparison(name, settings),
                 *corrections,
                 self._listing(name, settings),
                 self._reference(name, settings),
+                self._calls(name, settings),
                 *others,
             ),
             a_day=self._spending(settings, probes, rounds=timedelta(days=1) / settings.every),
             enrolment=self._enrolment(settings, probes),
             budget=settings.budget,
             price=settings.price_per_million_tokens,
+        )
+
+    def _age(self, name: str, settings: TargetSettings[KindSection]) -> str:
+        found = self._enrolled(rules.EDITED, name)
+        if found is None:
+            return "not enrolled yet"
+        age = self.now - found.enrolled_at
+        stale = " STALE: enrol again." if age >= settings.baseline_max_age else ""
+        bank = None if self.bank is None else self.bank(name)
+        return (
+            f"enrolled {age.days} days ago ({found.enrolled_at:%Y-%m-%d}) on model {found.model[:12]}; "
+            f"{'no engine was measured' if bank is None else said(bank)}{stale}"
         )
 
     def _comparison(self, name: str, settings: TargetSettings[KindSection]) -> Situation:
@@ -143,6 +171,11 @@ class Surveyor:
             enrolled=_enrolled(found) if possible else "",
             waits=waits,
         )
+
+    def _calls(self, name: str, settings: TargetSettings[KindSection]) -> Situation:
+        possible = bool(settings.tool_questions_per_round)
+        found, waits = self._flagging(TOOL_CALL, name, settings, possible=possible)
+        return situations.calls(settings, _enrolled(found) if possible else "", waits)
 
     def _delivered(self, name: str) -> str:
         known = None if self.abilities is None else self.abilities(name)
@@ -176,8 +209,8 @@ class Surveyor:
                 hits=hits,
                 trials=trials,
                 share=share,
-                per_round=settings.questions_per_round,
-                re_asks=RE_ASKS if rule == rules.EDITED else 0,
+                per_round=settings.tool_questions_per_round if rule == TOOL_CALL else settings.questions_per_round,
+                re_asks=RE_ASKS if rule in {rules.EDITED, TOOL_CALL} else 0,
             )
             for share in SHARES
             if possible
@@ -221,16 +254,30 @@ class Surveyor:
         asked = settings.questions_per_round if settings.scoring else 0
         arms = sum(len(probe.arms) for probe in probes)
         tokens = asked * self._question(settings) + sum(_probe(probe) for probe in probes)
-        return tuple(_spent(settings, role, rounds * (asked + arms), rounds * tokens) for role in settings.roles)
+        return tuple(
+            _spent(settings, role, rounds * (asked + calls + arms), rounds * (tokens + calls * self._call()))
+            for role in settings.roles
+            for calls in [settings.tool_questions_per_round if role in settings.calling else 0]
+        )
 
     def _enrolment(self, settings: TargetSettings[KindSection], probes: Sequence[Probe]) -> tuple[Spending, ...]:
         asked = ENROLLED_QUESTIONS if settings.scoring else 0
         requests = asked + ENROLLED_CORRECTIONS * sum(len(probe.arms) for probe in probes)
         tokens = asked * self._question(settings) + ENROLLED_CORRECTIONS * sum(_probe(probe) for probe in probes)
-        return tuple(_spent(settings, role, requests, tokens) for role in settings.roles)
+        share = settings.tool_questions_per_round / settings.questions_per_round
+        return tuple(
+            _spent(settings, role, requests + calls, tokens + calls * self._call())
+            for role in settings.roles
+            for calls in [ENROLLED_QUESTIONS * share if role in settings.calling else 0]
+        )
 
     def _enrolled(self, rule: str, subject: str) -> Baseline | None:
         return None if self.baseline is None else self.baseline(rule, subject)
+
+    def _call(self) -> float:
+        """Return the tokens of a question about a tool, and of its reply."""
+        drawn = [request_of(it, 1) for seed in range(_SAMPLE) for it in self.tool_questions.draw(seed, 1)]
+        return sum(it.max_tokens + budget.estimated(it) for it in drawn) / len(drawn)
 
     def _question(self, settings: TargetSettings[KindSection]) -> float:
         drawn = [question for seed in range(_SAMPLE) for question in self.questions.draw(seed, 1)]

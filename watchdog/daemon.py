@@ -157,7 +157,7 @@ class Daemon:
         every = _every(app.loaded)
         self._app, self._hatch.desk, self._post.courier = app, app.desk, app.courier
         self._seeds.plan({name: gap.total_seconds() for name, gap in every.items()})
-        self._watch.watch(app.rounds, app.targets, every)
+        self._watch.watch(app.rounds, app.targets, every, enrolling=app.enrolling)
         self._inspecting.take_up(app.integrity)
 
     def _fire(self, name: str, due: datetime) -> None:

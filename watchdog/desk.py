@@ -1,13 +1,18 @@
 """The desk: the one place where findings become incidents, and incidents become notices."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watchdog.domain.decisions import Decision, IncidentChanged, NoticeQueued
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.incidents import IncidentEvent, absorb, recover
 from watchdog.domain.notices import Notice
+from watchdog.errors import LedgerError
 from watchdog.ports import Ledger, LedgerTransaction
+from watchdog.rules import target_of
+
+_MOST_NAMED = 3
+"""Declared changes that a finding names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,11 @@ class Desk:
         findings: Sequence[Finding] = (),
         recoveries: Sequence[Recovery] = (),
     ) -> None:
-        """Record the decisions, the incidents they open or close, and the notices these cause: all or nothing."""
+        """Record the decisions, the incidents they open or close, and the notices these cause: all or nothing.
+
+        Each finding says which changes were declared for its target, because these can hide, or explain, what it is.
+        """
+        findings = [self._beside_declared(it) for it in findings]
         with self.ledger.transaction() as transaction:
             for decision in decisions:
                 transaction.append(decision)
@@ -36,6 +45,18 @@ class Desk:
                 current = transaction.open_incident(recovery.fingerprint)
                 if current is not None:
                     self.record(transaction, recover(current, recovery))
+
+    def _beside_declared(self, finding: Finding) -> Finding:
+        target = target_of(finding.subject).partition("@")[0]
+        try:
+            declared = [str(it) for it in self.ledger.rollouts(target) if it.in_force(finding.seen_at)]
+        except LedgerError:
+            return finding  # the page must not wait for a file that cannot be read
+        if not declared:
+            return finding
+        more = f"; and {len(declared) - _MOST_NAMED} more" if len(declared) > _MOST_NAMED else ""
+        said = "; ".join(declared[:_MOST_NAMED])
+        return replace(finding, attribution=f"{finding.attribution} Declared: {said}{more}.")
 
     def record(self, transaction: LedgerTransaction, event: IncidentEvent) -> None:
         """Write an event, and the notices it causes."""

@@ -46,6 +46,8 @@ _ANSWERED = frozenset(
         Reason.HIDDEN_REASONING,
         Reason.TEMPERATURE_REFUSED,
         Reason.UNSCORABLE,
+        Reason.UNSPELLABLE,
+        Reason.SCORING_OFF,
         Reason.TOO_LONG,
         Reason.TRUNCATED,
     }

@@ -5,17 +5,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from watchdog import rules
-from watchdog.domain.decisions import AbilitiesSeen, Compared, Decision, Enrolled, Judged, Weighed
+from watchdog import benign, rules
+from watchdog.domain.banks import BenignBank
+from watchdog.domain.decisions import (
+    AbilitiesSeen,
+    BankMeasured,
+    Compared,
+    Decision,
+    Enrolled,
+    Judged,
+    RoundDone,
+    SightChanged,
+    Weighed,
+)
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Finding
 from watchdog.domain.verdicts import Grade
+from watchdog.enrolled_calls import call_baseline, call_problem, enrolled_calls, standing_calls
 from watchdog.errors import ChannelError, ConfigError
 from watchdog.lines import HARD, counted, lines_of
 from watchdog.listing_findings import LOGPROBS
 from watchdog.lookout import Lookout
-from watchdog.measuring import Measuring, Plan, cases_of, tally
+from watchdog.measuring import Measured, Measuring, Plan, cases_of, tally
 from watchdog.ports import Clock, Comparator, FindingSink, Questions
 from watchdog.standing import standing_findings
 from watchdog.targets import Target
@@ -33,6 +45,10 @@ class Enrolment:
     judged: tuple[Judged, ...]
     standing: bool
     """Whether the delivered channel already departs from the direct model."""
+    bank: BenignBank | None
+    """What honest engines of the target's own model showed; None when nothing is compared."""
+    heard: tuple[benign.Heard, ...] = ()
+    """The gaps behind it, engine by engine; the record has their digests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,45 +62,89 @@ class Enrolling:
     draw_seed: Callable[[], int]
     lookout: Lookout
 
-    def enrol(self, target: Target, *, questions: int, corrections: int) -> Enrolment:
+    def enrol(
+        self,
+        target: Target,
+        *,
+        questions: int,
+        corrections: int,
+        bank: int = 0,
+        tick: Callable[[str], None] = lambda _: None,
+    ) -> Enrolment:
         """Ask `questions` questions and `corrections` cases per probe, and record the baselines they give.
+
+        Before that, each benign engine of the target's own model answers `bank` questions; `tick` hears of each reply.
 
         Raises ConfigError when the day's budget does not hold it, and ChannelError when too much could not be
         measured; then nothing but its cost is recorded.
         """
         started_at, plan = self.now(), self._plan(target, questions, corrections)
-        tau = 0.0 if target.comparator is None else target.comparator.threshold(())
         self._require_budget(target, plan, started_at)
+        engines = self._engines(target, bank, tick)
+        tau = self._tau(target, engines)
         measured = self.measuring.measure(target, plan, tau=tau, reference_tau=tau)
-        compared, judged = measured.compared, measured.judged
         done = tally(target, plan, measured, started_at=started_at, at=self.now(), enrolment=True)
-        lists = self._logprob_baselines(target, compared)
-        problem = _unmeasured(target, compared, judged, lists)
+        lists = self._logprob_baselines(target, measured.compared)
+        worded = [it for it in measured.compared if it.calls is None]
+        problem = _unmeasured(target, worded, measured.judged, lists) or call_problem(target, measured.compared)
         if problem is not None:
             if done.tokens:
                 self.desk.report([done])  # what was spent is spent, whatever came of it
             raise problem
+        return self._record(target, measured, engines, lists, done)
+
+    def _record(
+        self, target: Target, measured: Measured, engines: benign.Engines, lists: list[Baseline], done: RoundDone
+    ) -> Enrolment:
+        """Record what was measured, and what follows from it."""
+        compared, judged = measured.compared, measured.judged
         baselines = list(self._correction_baselines(target, judged))
+        bank, heard = None, engines.heard
         if target.comparator is not None:
-            edits = self._edit_baseline(target, target.comparator, compared)
+            heard = (*engines.heard, benign.delivered([it for it in compared if it.calls is None]))
+            bank = benign.bank_of(target, target.comparator, engines, heard[-1], self.now())
+            edits = self._edit_baseline(target, target.comparator, compared, bank)
             baselines = [edits, *self._side_baselines(target, edits, compared), *lists, *baselines]
         findings = standing_findings(target.name, target.yardstick, baselines, compared)
-        enrolled: list[Decision] = [Enrolled(at=done.at, baseline=it) for it in baselines]
+        calls = call_baseline(target, compared, None if bank is None else bank.threshold.tau, self.now())
+        if calls is not None:
+            baselines.append(calls)
+            findings += standing_calls(calls, compared)
+        enrolled: list[Decision] = [] if bank is None else [BankMeasured(at=done.at, bank=bank)]
+        enrolled += [Enrolled(at=done.at, baseline=it) for it in baselines]
         counts, certain = self._counts(target, compared)
         findings += certain
         seen = self.lookout.enrolled(target, compared, done.at)
         enrolled += [] if seen.abilities is None else [AbilitiesSeen(at=done.at, abilities=seen.abilities)]
+        enrolled += [SightChanged(at=done.at, sight=it) for it in seen.sights]
         self.desk.report([*compared, *judged, *enrolled, *counts, done], findings, seen.recoveries)
         return Enrolment(
-            baselines=tuple(baselines), compared=tuple(compared), judged=tuple(judged), standing=bool(findings)
+            baselines=tuple(baselines),
+            compared=tuple(compared),
+            judged=tuple(judged),
+            standing=bool(findings),
+            bank=bank,
+            heard=heard,
         )
+
+    def _engines(self, target: Target, bank: int, tick: Callable[[str], None]) -> benign.Engines:
+        if target.comparator is None or not bank:
+            return benign.Engines()
+        return benign.measure(target, target.comparator, self.questions.draw(self.draw_seed(), bank), tick)
+
+    def _tau(self, target: Target, engines: benign.Engines) -> float:
+        """Return the threshold that replies are measured at, before all that settles it is known."""
+        return 0.0 if target.comparator is None else target.comparator.threshold(engines.gaps).tau
 
     def _plan(self, target: Target, questions: int, corrections: int) -> Plan:
         seed = self.draw_seed()
         return Plan(
             id=str(uuid.uuid4()),
             seed=seed,
-            questions=() if target.comparator is None else self.questions.draw(seed, questions),
+            questions=(
+                *(() if target.comparator is None else self.questions.draw(seed, questions)),
+                *enrolled_calls(target, seed, questions),
+            ),
             cases=tuple(case for _ in range(corrections) for case in cases_of(target.probes, self.draw_seed())),
             ask_direct=True,
             ask_logprobs=target.logprobs is not None,
@@ -99,14 +159,16 @@ class Enrolling:
                 hint="ask fewer `--questions` and `--corrections`, or raise max-tokens-per-day for the day you enrol",
             )
 
-    def _edit_baseline(self, target: Target, comparator: Comparator, compared: list[Compared]) -> Baseline:
-        gaps = [it.comparison.gap for it in compared if it.comparison is not None]
-        tau = comparator.threshold(gaps)
+    def _edit_baseline(
+        self, target: Target, comparator: Comparator, compared: list[Compared], bank: BenignBank
+    ) -> Baseline:
+        gaps, tau = benign.delivered(compared).gaps, bank.threshold.tau
+        ours = len(bank.variants) > 1
         return Baseline(
             rule=rules.EDITED,
             subject=target.name,
             trials=len(gaps),
-            hits=sum(gap > tau for gap in gaps),
+            hits=sum(gap > tau for gap in gaps) if ours else benign.left_out(comparator, gaps),
             tau=tau,
             model=comparator.digest,
             enrolled_at=self.now(),
@@ -150,15 +212,18 @@ class Enrolling:
         """Return those of the negative controls, and of the direct channel under the reference."""
         found = []
         for side in target.sides:
-            threshold = side.comparator.threshold(_gaps(compared, ChannelRole.DIRECT, side.under))
-            tau = edits.tau if side.under is target.yardstick else threshold
+            ours = _gaps(compared, ChannelRole.DIRECT, side.under)
+            tau = edits.tau if side.under is target.yardstick else side.comparator.threshold(ours).tau
             gaps = _gaps(compared, side.of, side.under)
+            itself = side.of is ChannelRole.DIRECT and side.under is not target.yardstick
             found.append(
                 Baseline(
                     rule=rules.CONTROL if side.of is side.under else rules.REFERENCE,
                     subject=rules.channel_subject(target.name, side.of),
                     trials=len(gaps),
-                    hits=sum(gap > tau for gap in gaps if tau is not None),
+                    hits=benign.left_out(side.comparator, gaps)
+                    if itself
+                    else sum(gap > tau for gap in gaps if tau is not None),
                     tau=tau,
                     model=side.comparator.digest,
                     enrolled_at=self.now(),

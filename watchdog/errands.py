@@ -1,6 +1,6 @@
 """What can be asked of whoever holds the ledger, by one name each: the daemon does it, or a command on the file."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -9,12 +9,21 @@ from watchdog.desk import Desk
 from watchdog.domain.actors import Actor
 from watchdog.domain.acts import Act
 from watchdog.domain.incidents import IncidentEvent
+from watchdog.domain.rollouts import Rollout, RolloutAct
 from watchdog.errors import ConfigError, LedgerError
 from watchdog.ports import Clock
+from watchdog.rollout_desk import RolloutDesk
+
+_T = TypeVar("_T")
 
 INCIDENT = "incident"
 """Acknowledge, close or approve; takes an `Act`, returns an `IncidentEvent`."""
 
+ROLLOUT = "rollout"
+"""Declare a rollout, or withdraw one; takes a `RolloutAct`, returns the `Rollout`."""
+
+_ROLLOUT_ACTS: TypeAdapter[RolloutAct] = TypeAdapter(Annotated[RolloutAct, Field(discriminator="verb")])
+_ROLLOUTS: TypeAdapter[Rollout] = TypeAdapter(Rollout)
 _ACTS: TypeAdapter[Act] = TypeAdapter(Annotated[Act, Field(discriminator="verb")])
 _EVENTS: TypeAdapter[IncidentEvent] = TypeAdapter(IncidentEvent)
 
@@ -26,7 +35,10 @@ def run_errand(errand: str, what: object, actor: Actor, *, desk: Desk, now: Cloc
     """
     match errand:
         case "incident":
-            return _EVENTS.dump_python(Casework(desk, now).perform(_act(what), actor), mode="json")
+            return _EVENTS.dump_python(Casework(desk, now).perform(_read(_ACTS, what), actor), mode="json")
+        case "rollout":
+            act = _read(_ROLLOUT_ACTS, what)
+            return _ROLLOUTS.dump_python(RolloutDesk(desk, now).perform(act, actor), mode="json")
         case _:
             raise ConfigError(
                 "the daemon does not know how to do this",
@@ -39,23 +51,40 @@ def pack(act: Act) -> object:
     return _ACTS.dump_python(act, mode="json")
 
 
+def pack_rollout(act: RolloutAct) -> object:
+    """Return what a person wants of a rollout as JSON values."""
+    return _ROLLOUT_ACTS.dump_python(act, mode="json")
+
+
 def unpack(result: object) -> IncidentEvent:
     """Return the event that came of an act.
 
     Raises LedgerError when it is none.
     """
+    return _answer(_EVENTS, result, "incidents show")
+
+
+def unpack_rollout(result: object) -> Rollout:
+    """Return the declaration that an act was about.
+
+    Raises LedgerError when it is none.
+    """
+    return _answer(_ROLLOUTS, result, "rollout list")
+
+
+def _answer(of: TypeAdapter[_T], result: object, look_at: str) -> _T:
     try:
-        return _EVENTS.validate_python(result)
+        return of.validate_python(result)
     except ValidationError as exc:
         raise LedgerError(
             "the daemon's answer cannot be read, though it did what was asked",
-            hint="it may be of another version than this command; look at `incidents show`",
+            hint=f"it may be of another version than this command; look at `{look_at}`",
         ) from exc
 
 
-def _act(what: object) -> Act:
+def _read(of: TypeAdapter[_T], what: object) -> _T:
     try:
-        return _ACTS.validate_python(what)
+        return of.validate_python(what)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from watchdog.certainty import MARKED, why_not_noise
+from watchdog.domain.calls import CallComparison
 from watchdog.domain.comparisons import Comparison, SideCheck
-from watchdog.domain.conclusions import Conclusion
+from watchdog.domain.conclusions import LONGEST, SHOWN_DIGEST, Conclusion
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.incidents import EventKind, Incident, IncidentEvent
 from watchdog.domain.logprobs import LogprobComparison
@@ -36,20 +38,24 @@ def print_incident(
             "Who": last.attribution,
             "Since": _when(last.since),
             "How sure": last.how_sure,
-            **({} if last.control is None else {"Control": str(last.control)}),
-            "Promise": last.promise,
+            "Not noise": why_not_noise(last.rule, evidence),
+            "Control": None if last.control is None else str(last.control),
             "What now": last.next_step,
+            "Promise": last.promise,
         }
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="bold", no_wrap=True)
         grid.add_column()
         for name, fact in facts.items():
-            grid.add_row(name, Text(printable(fact)))
+            if fact is not None:
+                grid.add_row(name, Text(printable(fact, 600)))
         console.print(grid)
     _print_people(console, incident)
     for it in evidence[:_MOST_EVIDENCE]:
         console.print()
         _print_evidence(console, it)
+    if any(isinstance(it, Compared) and _has_spans(it) for it in evidence[:_MOST_EVIDENCE]):
+        console.print(f"\n{MARKED}", markup=False)
     if len(evidence) > _MOST_EVIDENCE:
         console.print(f"\n… and {len(evidence) - _MOST_EVIDENCE} more replies; `--json` has them all", markup=False)
     console.print()
@@ -57,6 +63,10 @@ def print_incident(
         if event.kind is not EventKind.REPEATED:
             note = f": {printable(event.note)}" if event.note else ""
             console.print(f"{_when(event.at)}  {_WORDS.get(event.kind, event.kind)}{_by(event)}{note}", markup=False)
+
+
+def _has_spans(it: Compared) -> bool:
+    return bool(it.comparison and it.comparison.spans) or any(side.flagged for side in it.sides)
 
 
 def _print_people(console: Console, incident: Incident) -> None:
@@ -68,9 +78,10 @@ def _print_people(console: Console, incident: Incident) -> None:
     if incident.proposal is not None:
         console.print("\nClosing proposed, but a critical incident is closed by two people:", style="bold")
         _print_conclusion(console, incident.proposal)
-        console.print(
-            f"Somebody else has to approve it: corrigibility-watchdog incidents approve {short}", markup=False
-        )
+        which = incident.proposal.digest[:SHOWN_DIGEST]
+        console.print("Somebody else has to approve exactly this:", markup=False)
+        approve = f"  corrigibility-watchdog incidents approve {short} --proposal {which}"
+        console.print(approve, markup=False, soft_wrap=True)
     elif incident.voided_at is not None and incident.conclusion is None:
         voided = f"\nA finding of {_when(incident.voided_at)} came after the closing was proposed, and voided it."
         console.print(voided, markup=False)
@@ -97,7 +108,8 @@ def _print_conclusion(console: Console, it: Conclusion) -> None:
     grid.add_column()
     for name, row in rows.items():
         if row:
-            grid.add_row(name, Text("\n".join(printable(line) for line in row.splitlines())))
+            # Whole: whoever approves it approves all of it.
+            grid.add_row(name, Text("\n".join(printable(line, LONGEST) for line in row.splitlines())))
     console.print(grid)
 
 
@@ -118,12 +130,15 @@ def _print_evidence(console: Console, it: Compared | Judged) -> None:
         console.print(Text(f"The model said: {printable(it.reply, 800)}"))
         return
     console.print(Text(f"Question {it.question}: {printable(it.prompt)}", style="bold"))
+    if it.calls is not None:
+        _print_calls(console, it.calls)
+        return
     if it.comparison is not None:
         console.print(Text("Delivered  ").append(_marked(it.delivered_reply, it.comparison)))
         if it.comparison.windowed:
             console.print(Text("The conversation is longer than the direct model's context: scored through windows."))
     else:
-        console.print(Text(f"Delivered  not measured ({it.reason})"))
+        console.print(Text(f"Delivered  not measured ({it.reason}): {printable(it.delivered_reply, 800)}"))
     direct = "not asked" if it.direct_reply is None else printable(it.direct_reply, 800)
     console.print(Text(f"Direct     {direct}"))
     if it.comparison is not None:
@@ -134,13 +149,31 @@ def _print_evidence(console: Console, it: Compared | Judged) -> None:
         _print_listing(console, it.logprobs)
 
 
+def _print_calls(console: Console, it: CallComparison) -> None:
+    """Print the calls side by side, and where they differ."""
+    for whose, calls in (("Delivered", it.delivered), (str(it.against).capitalize(), it.direct)):
+        shown = [f"{printable(call.name, 80)}({printable(call.arguments)})" for call in calls]
+        console.print(Text(f"{whose:<10} {', '.join(shown) or 'no call'}"))
+    if it.reason is not None:
+        console.print(Text(f"Calls      not measured ({it.reason})"))
+        return
+    table = Table("where", "delivered", f"the {it.against} model says", box=None, padding=(0, 3, 0, 0))
+    for one in it.differences:
+        said = Text(printable(one.delivered), style="bold red"), Text(printable(one.direct), style="green")
+        table.add_row(Text(printable(one.path)), *said)
+    if it.differences:
+        console.print(table)
+    if it.gap is not None and it.tau is not None:
+        console.print(Text(f"The model's gap to these calls is {it.gap:.2f} nats, {it.tau:.2f} are allowed"))
+
+
 def _print_listing(console: Console, it: LogprobComparison) -> None:
     """Print what came of the channel's own list of tokens."""
     if it.unsaid is not None:
         console.print(Text(f"Its tokens  no usable list ({it.unsaid})"))
         return
     if it.parting is not None:
-        listed, delivered = printable(it.parting.listed, 80), printable(it.parting.delivered, 80)
+        listed, delivered = printable(it.parting.listed, 48), printable(it.parting.delivered, 48)
         console.print(Text(f"Its tokens  spell {listed!r} where {delivered!r} was delivered", style="bold red"))
     elif it.spelled:
         console.print(Text("Its tokens  spell the delivered text"))
@@ -154,20 +187,21 @@ def _print_listing(console: Console, it: LogprobComparison) -> None:
 
 
 def _print_side(console: Console, it: SideCheck) -> None:
-    """Print what came of one of our own channels' replies, beside the delivered one."""
-    whose = f"{it.of} under the {it.under} model"
+    """Print what came of one of our own channels' replies to the same question, by the same test."""
+    name, under = ("Control", "") if it.of is it.under else ("Beside it", f" under the {it.under} model")
+    whose = f"{name:<9}  the {it.of} channel's own reply{under}"
     if it.comparison is None:
-        console.print(Text(f"Beside it  {whose}: not measured ({it.reason})"))
+        console.print(Text(f"{whose}: not measured ({it.reason})"))
         return
     flagged = "FLAGGED" if it.flagged else "not flagged"
     gap = f"largest gap {it.comparison.gap:.2f} nats, {it.comparison.tau:.2f} are allowed"
-    console.print(Text(f"Beside it  {whose}: {flagged}, {gap}"))
+    console.print(Text(f"{whose}: {flagged}, {gap}"))
     if it.flagged:
         console.print(_spans(it.comparison, it.of, it.under))
 
 
 def _spans(comparison: Comparison, whose: str, model: str = "direct") -> Table:
-    table = Table(whose, f"the {model} model says", "or", "gap", box=None, padding=(0, 3, 0, 0))
+    table = Table(whose, f"the {model} model says", "or", "gap, nats", box=None, padding=(0, 3, 0, 0))
     for span in comparison.spans:
         table.add_row(
             Text(printable(span.delivered, 80) or "(nothing)", style="bold red"),
@@ -181,8 +215,7 @@ def _spans(comparison: Comparison, whose: str, model: str = "direct") -> Table:
 def _marked(reply: str, comparison: Comparison) -> Text:
     shown, at = Text(), 0
     for span in comparison.spans:
-        shown.append(printable(reply[at : span.start], 800)).append(
-            f"[{printable(reply[span.start : span.end], 200)}]", style="bold red"
-        )
+        words = printable(reply[span.start : span.end], 200) or "missing"
+        shown.append(printable(reply[at : span.start], 800)).append(f"[{words}]", style="bold red")
         at = span.end
     return shown.append(printable(reply[at:], 800))

@@ -32,7 +32,7 @@ READ_AGAIN = "files-read-again"
 _PROMISE = "A hard rule; no statistical promise."
 
 
-def nothing_expected(_digest: str) -> bool:
+def nothing_expected(_target: str, _digest: str) -> bool:
     """Say that no digest was declared beforehand."""
     return False
 
@@ -71,8 +71,8 @@ class Integrity:
     read: Callable[[Path], tuple[WeightsFile, ...]]
     """Raises ConfigError when the files cannot be read."""
     verify: Callable[[Path, SignatureSettings | None], SignatureCheck]
-    expected: Callable[[str], bool] = nothing_expected
-    """Tells whether somebody declared beforehand that the files would come to this digest."""
+    expected: Callable[[str, str], bool] = nothing_expected
+    """Tells whether somebody declared beforehand that the files of a target's model would come to a digest."""
 
     def inspect(self, *, unless_since: datetime | None = None) -> Iterator[Inspected]:
         """Look at one model after the other; those that were looked at since an instant are left out.
@@ -116,7 +116,7 @@ class Integrity:
         # A model that was never read, or that the configuration moved elsewhere, differs from nothing.
         same_place = before is not None and before.files and before.path == str(model.path)
         differs = difference(before.files, files) if before is not None and same_place else Difference()
-        expected = bool(differs) and self.expected(digest)
+        expected = bool(differs) and self.expected(model.target, digest)
         altered = bool(differs) and not expected
         check = WeightsChecked(
             at=at,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from watchdog import listing_findings, rules
+from watchdog import call_findings, listing_findings, rules
 from watchdog.domain.decisions import Compared, Judged
 from watchdog.domain.evidence import Stream
-from watchdog.domain.exchanges import ChannelRole
+from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Finding
 
 HARD = "A hard rule; no statistical promise."
@@ -42,6 +42,8 @@ class Line:
     """Makes the finding of an alarmed stream, given its promise and the time."""
     hard: bool = False
     """Whether one hit is enough: nothing is weighed then, and nothing has to be enrolled."""
+    rare: bool = False
+    """Whether nothing is recorded of it before its first hit, because on most targets there never is one."""
 
     @property
     def hit(self) -> bool:
@@ -61,8 +63,13 @@ def lines_of(target: str, observed: Sequence[Observed]) -> list[Line]:
     return [line for kind in KINDS for line in kind(target, observed) if line.observations]
 
 
+def _counted(observed: Sequence[Observed]) -> list[Compared]:
+    """Return the comparisons but for those that were put aside as declared: these say nothing about our model."""
+    return [it for it in observed if isinstance(it, Compared) and not it.declared]
+
+
 def _edits(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
-    compared = [it for it in observed if isinstance(it, Compared) and it.comparison is not None]
+    compared = [it for it in _counted(observed) if it.comparison is not None]
     yield Line(
         rule=rules.EDITED,
         subject=target,
@@ -70,6 +77,19 @@ def _edits(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
             Observation(hit=it.comparison.flagged, at=it.at) for it in compared if it.comparison is not None
         ),
         conclude=partial(rules.edited_finding, target, compared),
+    )
+
+
+def _unspellable(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
+    looked = [(it, it.reason is Reason.UNSPELLABLE) for it in _counted(observed)]
+    told = [(it, hit) for it, hit in looked if hit or it.comparison is not None]
+    yield Line(
+        rule=rules.UNSPELLABLE,
+        subject=target,
+        observations=tuple(Observation(hit=hit, at=it.at) for it, hit in told),
+        conclude=partial(rules.unspellable_finding, target, [it for it, hit in told if hit]),
+        hard=True,
+        rare=True,
     )
 
 
@@ -106,7 +126,9 @@ def _logprobs(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
     yield Line(
         rule=listing_findings.LOGPROBS,
         subject=target,
-        observations=tuple(Observation(hit=found.flagged, at=it.at) for it, found in looked if found.weighable),
+        observations=tuple(
+            Observation(hit=found.flagged, at=it.at) for it, found in looked if found.weighable and not it.declared
+        ),
         conclude=partial(listing_findings.logprob_finding, target, compared),
     )
     yield Line(
@@ -117,6 +139,26 @@ def _logprobs(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
         ),
         conclude=partial(listing_findings.token_stream_finding, target, compared),
         hard=True,
+    )
+
+
+def _calls(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
+    compared = [it for it in _counted(observed) if it.calls is not None]
+    looked = [(it, it.calls) for it in compared if it.calls is not None]
+    yield Line(
+        rule=call_findings.TOOL_CALL,
+        subject=target,
+        observations=tuple(Observation(hit=calls.flagged, at=it.at) for it, calls in looked if calls.reason is None),
+        conclude=partial(call_findings.call_finding, target, compared),
+    )
+    told = [(it, hit) for it in observed if (hit := call_findings.is_unasked(it)) is not None]
+    yield Line(
+        rule=call_findings.UNASKED,
+        subject=target,
+        observations=tuple(Observation(hit=hit, at=it.at) for it, hit in told),
+        conclude=partial(call_findings.unasked_finding, target, [it for it, hit in told if hit]),
+        hard=True,
+        rare=True,
     )
 
 
@@ -131,4 +173,4 @@ def _corrections(target: str, observed: Sequence[Observed]) -> Iterator[Line]:
         )
 
 
-KINDS = (_edits, _controls, _references, _logprobs, _corrections)
+KINDS = (_edits, _unspellable, _controls, _references, _logprobs, _calls, _corrections)

@@ -5,10 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from watchdog import blind_findings, blindness, budget, downgrades
+from watchdog import blind_findings, blindness, budget, downgrades, fitting, rules
+from watchdog.asides import Asides
 from watchdog.blindness import Seen
 from watchdog.domain.abilities import Ability
 from watchdog.domain.decisions import Compared, Judged, RoundSkipped
+from watchdog.domain.evidence import Baseline
+from watchdog.domain.exchanges import ChannelRole
+from watchdog.domain.findings import Recovery
+from watchdog.fitting import Unfit
 from watchdog.measuring import Plan, most_tokens
 from watchdog.ports import Ledger
 from watchdog.targets import Target
@@ -66,8 +71,61 @@ class Lookout:
         return _seen(after)
 
     def enrolled(self, target: Target, compared: Sequence[Compared], at: datetime) -> Seen:
-        """Take down what the delivered channel does while it is trusted."""
-        return _seen(downgrades.enrol(target.name, self.ledger.abilities(target.name), compared, at))
+        """Take down what the delivered channel does while it is trusted; whatever was wrong with a baseline is over."""
+        seen = _seen(downgrades.enrol(target.name, self.ledger.abilities(target.name), compared, at))
+        before = self.ledger.sight(blind_findings.BASELINE, target.name)
+        if not before.told:
+            return seen
+        anew = Recovery(rule=blind_findings.BASELINE, subject=target.name, by=fitting.ENROLLED_ANEW, seen_at=at)
+        return replace(seen, sights=(replace(before, told=False),), recoveries=(*seen.recoveries, anew))
+
+    def other_model(self, target: Target, at: datetime) -> Unfit | None:
+        """Say whether a model that scores is another than the one that the target was enrolled with."""
+        pairs = self._models(target)
+        enrolled = {it: baseline for it, (baseline, _) in pairs.items()}
+        return fitting.of_other_model(enrolled, {it: now for it, (_, now) in pairs.items()}, at)
+
+    def is_declared(self, target: Target, at: datetime) -> bool:
+        """Tell whether other models score than were enrolled, and every one of them was declared beforehand."""
+        others = {it: now for it, (enrolled, now) in self._models(target).items() if enrolled.model != now}
+        declared = [it for it in self.ledger.rollouts(target.declared_as) if it.in_force(at)]
+        names = {it: {now, target.files_digest if it is target.yardstick else now} for it, now in others.items()}
+        return bool(others) and all(
+            any(rollout.expects_weights(name) for rollout in declared for name in either) for either in names.values()
+        )
+
+    def _models(self, target: Target) -> dict[ChannelRole, tuple[Baseline, str]]:
+        """Return what was enrolled with each model that scores, and the digest that it has now."""
+        subject = rules.channel_subject(target.name, ChannelRole.DIRECT)
+        streams = {target.yardstick: (rules.EDITED, target.name, target.comparator)}
+        if target.under_reference is not None:
+            streams[ChannelRole.REFERENCE] = (rules.REFERENCE, subject, target.under_reference)
+        found = {role: (self.ledger.baseline(rule, of), it) for role, (rule, of, it) in streams.items()}
+        return {
+            role: (baseline, it.digest)
+            for role, (baseline, it) in found.items()
+            if baseline is not None and it is not None
+        }
+
+    def baseline(self, target: Target, unfit: Unfit | None, compared: Sequence[Compared], at: datetime) -> Seen:
+        """Say what a round means for what its replies are held against; `unfit` is what was wrong before it began."""
+        enrolled = self.ledger.baseline(rules.EDITED, target.name)
+        if enrolled is not None and unfit is None:
+            over = fitting.after_rollout(enrolled, self.ledger.rollouts(target.declared_as), compared, at)
+            unfit = over or fitting.stale(enrolled, target.baseline_max_age, at)
+        before = self.ledger.sight(blind_findings.BASELINE, target.name)
+        after = replace(before, told=unfit is not None)
+        again = Recovery(rule=blind_findings.BASELINE, subject=target.name, by=fitting.FITS_AGAIN, seen_at=at)
+        return Seen(
+            sights=() if after == before else (after,),
+            finding=None if unfit is None else fitting.unfit_finding(target.name, unfit, at),
+            recoveries=(again,) if before.told and unfit is None else (),
+        )
+
+    def asides(self, target: Target) -> Asides:
+        """Return what puts those replies of a sitting aside that name a declared model."""
+        declared = self.ledger.rollouts(target.declared_as)
+        return Asides(declared, {it.id: self.ledger.rollout_count(it.id, target.name) for it in declared})
 
     def asks_logprobs(self, target: Target) -> bool:
         """Tell whether a round asks for log probabilities: where every reply had them when the target was enrolled."""

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,15 +10,16 @@ from queue import SimpleQueue
 from threading import Event
 
 from watchdog import budget
-from watchdog.domain.comparisons import SideCheck
+from watchdog.domain.comparisons import Examined, SideCheck
 from watchdog.domain.decisions import Compared, Judged, RoundDone
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
 from watchdog.domain.exhibits import Code
+from watchdog.domain.text import printable
 from watchdog.domain.verdicts import Case, Grade, Question, Verdict
 from watchdog.errors import ChannelError
 from watchdog.exhibiting import comparison_exhibit, verdict_exhibit
-from watchdog.looking import Answer, Look, look, side_check
+from watchdog.looking import Answer, Look, look, look_at_calls, side_check
 from watchdog.ports import Channel, Clock, Probe
 from watchdog.provenance import running_code
 from watchdog.targets import Target
@@ -47,6 +48,9 @@ class Measured:
     tokens: int
     """What it cost on the channels that cost tokens."""
 
+
+_CALL_TOKENS = 128
+"""What a call may have at least: one that is cut off says nothing."""
 
 _Leg = tuple[ChannelRole, str]
 """A channel, and the key of what it was asked."""
@@ -79,7 +83,8 @@ class Measuring:
         `baseline` is what the comparisons will be held against, if there is one already; `reference_tau` is the
         threshold under the reference, where that one is not the yardstick, `logprob_tau` that of log probabilities.
         """
-        requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
+        requests = {it.id: request_of(it, target.reply_tokens) for it in plan.questions}
+        worded = {key for key, it in requests.items() if not it.tools}
         jobs = {it.role: _queue(target, it.role, plan, requests) for it in target.channels}
         asked = {(role, key): request for role, queue in jobs.items() for key, request in queue}
         answers: dict[_Leg, Answer] = {}
@@ -89,12 +94,13 @@ class Measuring:
             answers[leg] = answer
             role, key = leg
             # Scored while the channels go on answering: it is the direct model's idle time that is used.
-            if role is ChannelRole.DELIVERED and key in requests:
+            if role is ChannelRole.DELIVERED and key in worded:
                 looks[key] = look(target, requests[key], answer, tau, logprob_tau)
-            elif key in requests:
+            elif key in worded:
                 of_role = (it for it in target.sides if it.of is role)
                 limits = ((it, tau if it.under is target.yardstick else reference_tau) for it in of_role)
                 sides[key] += [side_check(target, it, requests[key], answer, limit) for it, limit in limits]
+        looks |= _look_at_calls(target, [key for key in requests if key not in worded], answers, tau)
         compared = [
             self._compared(target, plan, it, looks[it.id], answers, baseline, tuple(sides[it.id]))
             for it in plan.questions
@@ -155,7 +161,7 @@ class Measuring:
         baseline: Baseline | None,
         sides: tuple[SideCheck, ...],
     ) -> Compared:
-        outcome, listed = found.outcome, found.listed
+        examined = found.outcome if isinstance(found.outcome, Examined) else None
         delivered = answers[ChannelRole.DELIVERED, question.id]
         direct = answers.get((ChannelRole.DIRECT, question.id))
         return Compared(
@@ -169,18 +175,23 @@ class Measuring:
             direct_reply=target.as_delivered(direct.reply) if isinstance(direct, Exchange) else None,
             delivered_reply=delivered.reply if isinstance(delivered, Exchange) else "",
             model=delivered.model if isinstance(delivered, Exchange) else "",
-            comparison=None if isinstance(outcome, Reason) else outcome.comparison,
-            reason=outcome if isinstance(outcome, Reason) else None,
+            comparison=None if examined is None else examined.comparison,
+            reason=found.outcome if isinstance(found.outcome, Reason) else None,
             exhibit=None
-            if isinstance(outcome, Reason) or isinstance(delivered, ChannelError)
-            else comparison_exhibit(outcome, delivered, listed, baseline=baseline, code=self.code),
+            if examined is None or isinstance(delivered, ChannelError)
+            else comparison_exhibit(examined, delivered, found.listed, baseline=baseline, code=self.code),
             sides=sides,
-            logprobs=None if listed is None else listed.comparison,
+            logprobs=None if found.listed is None else found.listed.comparison,
+            calls=found.calls,
         )
 
     def _judge(self, target: Target, plan: Plan, probe: Probe, case: Case, answer: Answer, role: ChannelRole) -> Judged:
         if isinstance(answer, ChannelError):
             verdict = Verdict(grade=Grade.UNMEASURED, why=answer.problem, reason=answer.reason)
+        elif answer.incomparable is Reason.UNASKED_CALL:
+            name = printable(answer.tool_calls[0].name, 80)
+            why = f"The reply calls {name!r}, and no tool was offered."
+            verdict = Verdict(grade=Grade.UNMEASURED, why=why, reason=Reason.UNASKED_CALL)
         else:
             verdict = probe.grade(case, answer)
         return Judged(
@@ -195,7 +206,9 @@ class Measuring:
             model="" if isinstance(answer, ChannelError) else answer.model,
             reply="" if isinstance(answer, ChannelError) else answer.reply,
             verdict=verdict,
-            exhibit=None if isinstance(answer, ChannelError) else verdict_exhibit(case, answer, code=self.code),
+            exhibit=None
+            if isinstance(answer, ChannelError) or verdict.reason is Reason.UNASKED_CALL
+            else verdict_exhibit(case, answer, code=self.code),
         )
 
 
@@ -223,7 +236,7 @@ def tally(
         started_at=started_at,
         seed=plan.seed,
         compared=sum(it.dark is None for it in compared),
-        flagged=sum(it.comparison is not None and it.comparison.flagged for it in compared),
+        flagged=sum(it.flagged for it in compared),
         judged=sum(it.verdict.reason is None for it in judged),
         unmeasured=sum(it.dark is not None for it in compared) + sum(it.verdict.reason is not None for it in judged),
         tokens=measured.tokens,
@@ -231,9 +244,16 @@ def tally(
     )
 
 
+def request_of(question: Question, max_tokens: int) -> Request:
+    """Return what is sent for a question; a reply that is a call may be longer than others."""
+    most = max(max_tokens, _CALL_TOKENS) if question.tools else max_tokens
+    message = Message(speaker=Speaker.USER, text=question.text)
+    return Request(messages=(message,), max_tokens=most, tools=question.tools)
+
+
 def most_tokens(target: Target, plan: Plan) -> int:
     """Return what a plan can cost at most, on the channels that cost tokens."""
-    requests = {it.id: _request(it, target.reply_tokens) for it in plan.questions}
+    requests = {it.id: request_of(it, target.reply_tokens) for it in plan.questions}
     return sum(budget.most(request for _, request in _queue(target, role, plan, requests)) for role in target.hosts)
 
 
@@ -241,14 +261,22 @@ def _queue(target: Target, role: ChannelRole, plan: Plan, requests: dict[str, Re
     """Return what one channel is asked, in its own order: so the two legs of a question do not meet."""
     asked = role is ChannelRole.DELIVERED or (plan.ask_direct and role in target.questioned)
     lists = plan.ask_logprobs and role is ChannelRole.DELIVERED
-    queue = [(key, replace(it, logprobs=lists)) for key, it in requests.items()] if asked else []
+    calls = target.calls is not None and role in {ChannelRole.DELIVERED, target.calls.against}
+    queue = [(key, replace(it, logprobs=lists)) for key, it in requests.items() if asked and not it.tools]
+    queue += [(key, it) for key, it in requests.items() if calls and it.tools]
     queue += [(_key(case), case.request) for _, case in plan.cases]
     random.Random(f"{plan.seed}/{role}").shuffle(queue)  # noqa: S311 - to be reproduced from the recorded seed
     return queue
 
 
-def _request(question: Question, max_tokens: int) -> Request:
-    return Request(messages=(Message(speaker=Speaker.USER, text=question.text),), max_tokens=max_tokens)
+def _look_at_calls(
+    target: Target, keys: Iterable[str], answers: Mapping[_Leg, Answer], tau: float
+) -> Iterator[tuple[str, Look]]:
+    """Yield what the replies to questions about tools come to; both channels have been asked by now."""
+    if target.calls is not None:
+        for key in keys:
+            delivered, ours = answers[ChannelRole.DELIVERED, key], answers.get((target.calls.against, key))
+            yield key, look_at_calls(target.calls, delivered, ours, tau)
 
 
 def _key(case: Case) -> str:

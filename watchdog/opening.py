@@ -1,21 +1,25 @@
 """Open a target's channels and scorers: the part of the composition root that knows their catalog."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from urllib.parse import urlsplit
 
 from detectors.allowed_edits import Tolerant, apply
+from detectors.divergence.calls import CallTest
 from detectors.divergence.gap import GapTest
 from detectors.divergence.logprobs import LogprobTest
 from probes.catalog import CHANNELS, PROBES, Opened
+from probes.questions.calling import CallBook, load_calls
+from watchdog import rules
 from watchdog.allotment import PerStream
 from watchdog.config.edits import AllowedEdit
 from watchdog.config.model import KindSection, NotifierSection, Settings, TargetSettings
+from watchdog.domain.decisions import WeightsChecked
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.integrity import Model
-from watchdog.ports import Clock, Probe, Scorer
-from watchdog.targets import Target
+from watchdog.ports import Clock, NamesFiles, Probe, Scorer
+from watchdog.targets import Calls, Target
 
 Reuse = Mapping[str, Opened]
 """What is open already, by the settings that it was opened with and its role."""
@@ -49,6 +53,7 @@ def open_targets(
             logprobs=LogprobTest(scorer=scorer, as_delivered=allowed) if scorer and section.asks_logprobs else None,
             evidence=evidence,
             probes=tuple(map(probe_of, settings.probes)),
+            calls=_calls(settings, scorers),
             questions_per_round=settings.questions_per_round,
             reply_tokens=settings.reply_tokens,
             as_delivered=allowed,
@@ -56,6 +61,9 @@ def open_targets(
             # Equal shares: rounds of several variants run at once, and must not spend the same tokens twice.
             budget=None if settings.budget is None else settings.budget // len(settings.measured),
             failure_threshold=settings.failure_threshold,
+            benign={role: opened.engines for role, opened in ours.items() if opened.engines is not None},
+            files_digest="" if scorer is None else _files_digest(scorer),
+            baseline_max_age=settings.baseline_max_age,
         )
 
 
@@ -69,8 +77,15 @@ def models_of(settings: Settings[KindSection, NotifierSection]) -> tuple[Model, 
     )
 
 
-def kept_open(settings: Settings[KindSection, NotifierSection], targets: Sequence[Target]) -> Reuse:
-    """Return the weights that are loaded, to be kept where the next configuration names them alike."""
+def kept_open(
+    settings: Settings[KindSection, NotifierSection],
+    targets: Sequence[Target],
+    checked: Callable[[str], WeightsChecked | None] = lambda _: None,
+) -> Reuse:
+    """Return the weights that are loaded, to be kept where the next configuration names them alike.
+
+    Those whose files were other ones when last `checked` are left out: they are to be loaded again.
+    """
     named = {it.name: it for it in targets}
     kept = {}
     for of_target in settings.targets:
@@ -79,9 +94,19 @@ def kept_open(settings: Settings[KindSection, NotifierSection], targets: Sequenc
         comparators = {ChannelRole.REFERENCE: target.under_reference, target.yardstick: target.comparator}
         for role, section in _ours(of_target).items():
             comparator = comparators.get(role)
-            if section.local and isinstance(comparator, GapTest | Tolerant):
-                kept[_key(role, section)] = Opened(channels[role], comparator.scorer)
+            last = checked(rules.channel_subject(of_target.name, role))
+            if section.local and isinstance(comparator, GapTest | Tolerant) and _as_checked(comparator.scorer, last):
+                kept[_key(role, section)] = Opened(channels[role], comparator.scorer, engines=target.benign.get(role))
     return kept
+
+
+def _files_digest(scorer: Scorer) -> str:
+    """Return what names the files of a model as it was loaded; empty where it has none on this machine."""
+    return scorer.files_digest if isinstance(scorer, NamesFiles) else ""
+
+
+def _as_checked(scorer: Scorer, last: WeightsChecked | None) -> bool:
+    return last is None or _files_digest(scorer) in {"", last.digest}
 
 
 def _hosts(delivered: KindSection, settings: TargetSettings[KindSection]) -> dict[ChannelRole, str]:
@@ -90,6 +115,25 @@ def _hosts(delivered: KindSection, settings: TargetSettings[KindSection]) -> dic
     return {
         role: urlsplit(getattr(it, "base_url", "")).hostname or it.kind for role, it in sections.items() if not it.local
     }
+
+
+def _calls(settings: TargetSettings[KindSection], scorers: Mapping[ChannelRole, Scorer | None]) -> Calls | None:
+    """Return how calls are compared: with those of the direct channel, or of the reference where there is none."""
+    if not settings.calling:
+        return None
+    _, against = settings.calling
+    return Calls(
+        questions=_call_book(),
+        per_round=settings.tool_questions_per_round,
+        check=CallTest(scorer=scorers.get(against)),
+        against=against,
+    )
+
+
+@cache
+def _call_book() -> CallBook:
+    # Its file is read when the first target offers tools, and once for all of them.
+    return load_calls()
 
 
 @cache

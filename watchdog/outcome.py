@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from watchdog.asides import Asides
 from watchdog.domain.decisions import Compared, Judged, RoundSkipped
 from watchdog.domain.evidence import Baseline
 from watchdog.measuring import Measured
@@ -17,6 +18,8 @@ class Outcome:
     asked: bool = False
     measured: Measured = field(default_factory=lambda: Measured(compared=[], judged=[], tokens=0))
     skipped: RoundSkipped | None = None
+    asides: Asides = field(default_factory=lambda: Asides((), {}))
+    """Puts replies aside that name a declared model."""
 
     @property
     def compared(self) -> list[Compared]:

@@ -12,6 +12,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from watchdog.domain.abilities import Abilities
+from watchdog.domain.banks import Engine, Threshold
+from watchdog.domain.calls import CallComparison
 from watchdog.domain.comparisons import Examined
 from watchdog.domain.decisions import Compared, Decision, IncidentChanged, Judged, SharesAllotted, WeightsChecked
 from watchdog.domain.evidence import Baseline, Stream
@@ -21,8 +23,11 @@ from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.logprobs import LogprobsExamined
 from watchdog.domain.notices import Due, Notice
+from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
+from watchdog.domain.tools import Tool
 from watchdog.domain.verdicts import Arm, Case, Question, Verdict
+from watchdog.errors import ChannelError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,6 +114,41 @@ class NamesTokenizer(Protocol):
         ...
 
 
+@runtime_checkable
+class OffersTools(Protocol):
+    """A scorer that can score what a model says when it is offered tools."""
+
+    def offering(self, tools: Sequence[Tool]) -> Scorer:
+        """Return this scorer for conversations in which the model is offered these tools."""
+        ...
+
+
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A scorer whose weights are files on this machine."""
+
+    @property
+    def files_digest(self) -> str:
+        """Names the files as they were loaded, the way the integrity check does."""
+        ...
+
+
+class BenignEngines(Protocol):
+    """A model, run in the ways in which an honest provider may run it."""
+
+    @property
+    def engines(self) -> Sequence[Engine]:
+        """The ways, the plainest first."""
+        ...
+
+    def speak(self, engine: Engine, requests: Sequence[Request]) -> Iterator[Exchange | ChannelError]:
+        """Yield what one of them says to each request, in their order; a failure stands in the place of its reply.
+
+        No more than one further copy of the model is in memory, and only until the last reply was taken.
+        """
+        ...
+
+
 class Probe(Protocol):
     """A correction signal and the rule that grades what came back. Pure: no input, no output."""
 
@@ -147,8 +187,8 @@ class Comparator(Protocol):
         """Names the model that the comparisons are made against."""
         ...
 
-    def threshold(self, gaps: Sequence[float]) -> float:
-        """Return the threshold for a channel whose replies showed these gaps when all was taken to be well."""
+    def threshold(self, gaps: Sequence[float]) -> Threshold:
+        """Return the threshold for a model whose replies showed these gaps when all was taken to be well."""
         ...
 
     def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
@@ -173,6 +213,22 @@ class LogprobCheck(Protocol):
         self, request: Request, delivered: Exchange, examined: Examined | None, *, tau: float | None
     ) -> LogprobsExamined:
         """Return what the list comes to; `examined` is the comparison of the reply, where one was made.
+
+        What cannot be measured has a named reason in it; never raises.
+        """
+        ...
+
+
+class CallCheck(Protocol):
+    """Holds the tool calls of a delivered reply against those of a channel of our own."""
+
+    @property
+    def digest(self) -> str:
+        """Names the model that scores calls; empty when none does."""
+        ...
+
+    def examine(self, delivered: Exchange, ours: Exchange, *, tau: float) -> CallComparison:
+        """Return where the calls differ, and whether the direct model could have called so.
 
         What cannot be measured has a named reason in it; never raises.
         """
@@ -264,6 +320,14 @@ class Ledger(Protocol):
 
     def abilities(self, subject: str) -> Abilities | None:
         """Return what a target's delivered channel was seen to do; None before it was enrolled."""
+        ...
+
+    def rollouts(self, target: str | None = None) -> tuple[Rollout, ...]:
+        """Return what was declared and not withdrawn, oldest first, whatever its window: for one target, or for all."""
+        ...
+
+    def rollout_count(self, rollout: str, subject: str) -> RolloutCount:
+        """Return what was counted of a declaration on one delivered channel; zeros when nothing was yet."""
         ...
 
     def offline(self) -> frozenset[str]:

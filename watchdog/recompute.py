@@ -6,8 +6,10 @@ exhibit keeps, and the evidence value of every finding of an incident is weighed
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from watchdog import rules
+from watchdog.domain.calls import CallComparison, differences
 from watchdog.domain.comparisons import Comparison, Remeasured, Scoring
 from watchdog.domain.decisions import Compared, Enrolled, IncidentChanged, Judged
 from watchdog.domain.exchanges import Exchange, FinishReason
@@ -40,7 +42,7 @@ class Recomputing:
         index, decision = self.record.found(id_prefix)
         if isinstance(decision, IncidentChanged):
             return self._incident(index, decision)
-        return self._measured(index, decision)
+        return self._observed(index, decision)
 
     def _incident(self, index: int, newest: IncidentChanged) -> Recomputed:
         incident = newest.event.incident
@@ -64,7 +66,12 @@ class Recomputing:
             return Recomputed(kind="evidence", id=id_, leaf=None, unable=exc.problem)
         if isinstance(decision, IncidentChanged):
             return Recomputed(kind="evidence", id=id_, leaf=index, unable="it is an incident")
-        return self._measured(index, decision)
+        return self._observed(index, decision)
+
+    def _observed(self, index: int, it: Compared | Judged) -> Recomputed:
+        if isinstance(it, Compared) and it.calls is not None and it.calls.reason is None:
+            return _called(index, it.id, it.calls)  # the leaf itself holds all that they were made from
+        return self._measured(index, it)
 
     def _measured(self, index: int, it: Compared | Judged) -> Recomputed:
         kind = "comparison" if isinstance(it, Compared) else "verdict"
@@ -159,6 +166,24 @@ class Recomputing:
 
     def _other_code(self, made_by: Code) -> tuple[str, ...]:
         return () if made_by == self.code else (f"made by {made_by}; recomputed by {self.code}",)
+
+
+def _called(index: int, id_: str, recorded: CallComparison) -> Recomputed:
+    """Compare recorded calls again; that the direct model could not have called so takes the model to see."""
+    again = differences(recorded.delivered, recorded.direct)
+    pairs = enumerate(zip_longest(map(str, recorded.differences), map(str, again)), start=1)
+    excused = recorded.gap is not None and recorded.tau is not None and recorded.gap <= recorded.tau
+    return Recomputed(
+        kind="comparison",
+        id=id_,
+        leaf=index,
+        checks=(
+            Check(what="differences of the calls", recorded=len(recorded.differences), recomputed=len(again)),
+            *(Check(what=f"difference {n}", recorded=one, recomputed=two) for n, (one, two) in pairs),
+            Check(what="flagged", recorded=recorded.flagged, recomputed=bool(again) and not excused),
+        ),
+        notes=() if recorded.gap is None else ("the gap of the calls is as recorded; it takes the model to see it",),
+    )
 
 
 def _about_text(shown: ComparisonExhibit, again: Remeasured) -> list[Check]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from watchdog import rules
 from watchdog.attributing import Sitting, attributed
 from watchdog.blindness import Seen
+from watchdog.call_findings import TOOL_CALL
 from watchdog.domain.decisions import (
     AbilitiesSeen,
     Compared,
@@ -17,6 +18,7 @@ from watchdog.domain.decisions import (
     SightChanged,
     Weighed,
 )
+from watchdog.domain.departures import Departure, departure
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.findings import Finding, Recovery
@@ -35,6 +37,8 @@ RECOVERY = f"{CLEAN_ROUNDS}-clean-rounds"
 
 RE_ASKS = 2
 """Batches of fresh questions at most that one round asks at once after a flagged reply."""
+_TELLING = 8
+"""Flagged replies after which no more are asked for to see who changed them."""
 RE_ASK_FACTOR = 4
 """How many times a round's questions one such batch holds: a flag is rare, and then an answer is wanted soon."""
 
@@ -52,10 +56,14 @@ class RoundReport:
     recoveries: tuple[Recovery, ...]
     skipped: RoundSkipped | None = None
     """Why the round, or the questions again in it, were not sent; None when all was."""
+    unfit: str = ""
+    """Why no reply was held against anything: it was enrolled with another model; empty when it was not."""
 
     @property
     def blind(self) -> str:
-        """Why nothing at all could be measured; empty when something was."""
+        """Why nothing at all could be measured, or replies be held against anything; empty when it was done."""
+        if self.unfit:
+            return self.unfit
         if self.done.compared or self.done.judged:
             return ""
         if self.skipped is not None:
@@ -78,12 +86,15 @@ class Rounds:
     lookout: Lookout
 
     def run(self, target: Target) -> RoundReport:
-        """Run one round and report it in one transaction.
+        """Run one round and report it in one transaction; where another model scores now, nothing is compared.
 
-        Raises ConfigError when the target was not enrolled, or was enrolled with other weights.
+        Raises ConfigError when the target was not enrolled.
         """
         started_at = self.now()
+        unfit = self.lookout.other_model(target, started_at)
+        target = target if unfit is None else target.uncompared
         baseline = self._baseline(target, rules.EDITED, target.name, target.comparator)
+        self._require_calls(target)
         plan = self._plan(target, baseline)
         outcome = self._measure(target, plan, baseline, self.lookout.spent(target, started_at))
         lines = lines_of(target.name, [*outcome.compared, *outcome.judged])
@@ -97,14 +108,16 @@ class Rounds:
             findings=self._findings(target, outcome, weighed),
             recoveries=tuple(it.recovery for it in weighed if it.recovery is not None),
             skipped=outcome.skipped,
+            unfit="" if unfit is None else unfit.why,
         )
-        decisions: list[Decision] = [*report.compared, *report.judged]
+        decisions: list[Decision] = [*report.compared, *report.judged, *outcome.asides.decisions(done.at)]
         decisions += [Weighed(at=done.at, stream=it) for it in report.streams]
         decisions += [done] if outcome.asked else []
         seen = [self.lookout.budget(target, outcome.skipped, done.at)]
         if outcome.asked:
             seen.append(self.lookout.round(target, outcome.compared, outcome.judged, done.at))
             seen.append(self.lookout.allowed(target, outcome.compared, done.at))
+            seen.append(self.lookout.baseline(target, unfit, outcome.compared, done.at))
         return self._report(report, decisions, seen)
 
     def _findings(self, target: Target, outcome: Outcome, weighed: Sequence["_Weighed"]) -> tuple[Finding, ...]:
@@ -138,7 +151,10 @@ class Rounds:
         return Plan(
             id=str(uuid.uuid4()),
             seed=seed,
-            questions=self.questions.draw(seed, 0 if baseline is None else target.questions_per_round),
+            questions=(
+                *self.questions.draw(seed, 0 if baseline is None else target.questions_per_round),
+                *(() if target.calls is None else target.calls.questions.draw(seed, target.calls.per_round)),
+            ),
             cases=cases_of(target.probes, seed),
             ask_direct=True,
             ask_logprobs=self.lookout.asks_logprobs(target),
@@ -146,54 +162,70 @@ class Rounds:
 
     def _measure(self, target: Target, plan: Plan, baseline: Baseline | None, spent: int) -> Outcome:
         """Carry out the plan, as far as the day's budget holds it."""
-        outcome = Outcome(baseline=baseline, spent=spent)
+        outcome = Outcome(baseline=baseline, spent=spent, asides=self.lookout.asides(target))
         outcome.skipped = self.lookout.refuse(target, plan, "round", spent=spent, at=self.now())
         if outcome.skipped is not None:
             return outcome
         subject = rules.channel_subject(target.name, ChannelRole.DIRECT)
         reference = self._baseline(target, rules.REFERENCE, subject, target.under_reference)
-        outcome.take(self._ask(target, plan, baseline, reference))
-        stream = self.ledger.stream(rules.EDITED, target.name)
-        if baseline is not None and not stream.alarmed:
-            self._re_ask(target, plan, stream, baseline, outcome)
+        outcome.take(self._ask(target, plan, outcome, reference))
+        for pursuit in _pursuits(target, self.questions):
+            self._re_ask(target, plan, pursuit, outcome)
         return outcome
 
-    def _re_ask(self, target: Target, plan: Plan, stream: Stream, baseline: Baseline, outcome: Outcome) -> None:
-        """After a flagged reply, ask fresh questions at once, until the evidence decides or a batch is clean."""
+    def _re_ask(self, target: Target, plan: Plan, pursuit: "_Pursuit", outcome: Outcome) -> None:
+        """After a flagged reply, ask fresh questions at once, until it is decided who did it, or a batch is clean."""
+        stream = self.ledger.stream(pursuit.rule, target.name)
+        baseline = self.ledger.baseline(pursuit.rule, target.name)
+        if baseline is None or stream.alarmed or outcome.skipped is not None:
+            return
         batch = list(outcome.compared)
         for _ in range(RE_ASKS):
-            for it in batch:
-                stream = _weigh(target, stream, baseline, it)
-            if stream.alarmed or not any(_flagged(it) for it in batch):
+            looked = [(it, hit) for it in batch if (hit := pursuit.seen(it)) is not None]
+            for it, hit in looked:
+                stream = target.evidence.weigh(stream, baseline, hit=hit, at=it.at)
+            if not any(hit for _, hit in looked) or (stream.alarmed and _is_plain(outcome.compared)):
                 break
             seed = self.draw_seed()
-            questions = self.questions.draw(seed, RE_ASK_FACTOR * target.questions_per_round)
+            questions = pursuit.questions.draw(seed, RE_ASK_FACTOR * pursuit.per_round)
             fresh = replace(plan, seed=seed, questions=questions, cases=(), ask_direct=False)
             spent = outcome.spent + outcome.measured.tokens
             outcome.skipped = self.lookout.refuse(target, fresh, "re_ask", spent=spent, at=self.now())
             if outcome.skipped is not None:
                 break
-            measured = self._ask(target, fresh, baseline)
+            measured = self._ask(target, fresh, outcome)
             outcome.take(measured)
             batch = measured.compared
 
-    def _ask(
-        self, target: Target, plan: Plan, baseline: Baseline | None, reference: Baseline | None = None
-    ) -> Measured:
-        """Carry out a plan at the thresholds of the baselines."""
+    def _require_calls(self, target: Target) -> None:
+        """Raise ConfigError when tool calls are to be compared, and were not enrolled with the model at hand."""
+        if target.calls is None:
+            return
+        baseline = self.ledger.baseline(TOOL_CALL, target.name)
+        if baseline is None or baseline.model != target.calls.check.digest:
+            how = "without tool calls" if baseline is None else "with another model to score its calls"
+            enrol = f"corrigibility-watchdog baseline --target {target.name}"
+            hint = f"run `{enrol}` while you trust the delivered channel"
+            raise ConfigError(f"{target.name}: the target was enrolled {how}", hint=hint)
+
+    def _ask(self, target: Target, plan: Plan, outcome: Outcome, reference: Baseline | None = None) -> Measured:
+        """Carry out a plan at the thresholds of the baselines; what names a declared model is put aside."""
         lists = self.ledger.baseline(LOGPROBS, target.name)
-        return self.measuring.measure(
+        measured = self.measuring.measure(
             target,
             plan,
-            tau=_tau(baseline) or 0.0,
-            baseline=baseline,
+            tau=_tau(outcome.baseline) or 0.0,
+            baseline=outcome.baseline,
             reference_tau=_tau(reference) or 0.0,
             logprob_tau=_tau(lists),
         )
+        return replace(measured, compared=outcome.asides.sift(measured.compared))
 
     def _weigh(self, target: Target, line: Line) -> "_Weighed | None":
         """Take a line into its stream; None when the stream was never enrolled, and needs to be."""
         before = self.ledger.stream(line.rule, line.subject)
+        if line.rare and not (line.hit or before.hits):
+            return None
         if line.hard:
             stream = counted(before, line)
             finding = line.conclude(stream, HARD, self.now()) if line.hit else None
@@ -222,20 +254,17 @@ class Rounds:
     def _baseline(self, target: Target, rule: str, subject: str, comparator: Comparator | None) -> Baseline | None:
         """Return what a comparison is held against; None when this target does not make it.
 
-        Raises ConfigError when it was not enrolled, or was enrolled with other weights.
+        Raises ConfigError when it was not enrolled.
         """
         if comparator is None:
             return None
         baseline = self.ledger.baseline(rule, subject)
-        enrol = f"run `corrigibility-watchdog baseline --target {target.name}` while you trust the delivered channel"
-        scores = target.yardstick if comparator is target.comparator else ChannelRole.REFERENCE
         if baseline is None:
             beside = "" if rule == rules.EDITED else " with its reference"
-            raise ConfigError(f"{target.name}: the target was not enrolled{beside} yet", hint=enrol)
-        if baseline.model != comparator.digest:
+            enrol = f"corrigibility-watchdog baseline --target {target.name}"
             raise ConfigError(
-                f"{target.name}: the target was enrolled with other weights than the {scores} channel has now",
-                hint=f"find out who changed the weights; then {enrol}",
+                f"{target.name}: the target was not enrolled{beside} yet",
+                hint=f"run `{enrol}` while you trust the delivered channel",
             )
         return baseline
 
@@ -247,15 +276,42 @@ class _Weighed:
     recovery: Recovery | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pursuit:
+    """What is asked again after a flagged reply."""
+
+    rule: str
+    questions: Questions
+    per_round: int
+    seen: Callable[[Compared], bool | None]
+    """Whether a comparison is a hit of the rule; None where it says nothing about it."""
+
+
+def _pursuits(target: Target, questions: Questions) -> list[_Pursuit]:
+    found = [_Pursuit(rule=rules.EDITED, questions=questions, per_round=target.questions_per_round, seen=_flagged)]
+    if target.calls is not None:
+        calls = target.calls
+        found.append(
+            _Pursuit(rule=TOOL_CALL, questions=calls.questions, per_round=calls.per_round, seen=_called_otherwise)
+        )
+    return found
+
+
 def _tau(baseline: Baseline | None) -> float | None:
     return None if baseline is None else baseline.tau
 
 
-def _flagged(it: Compared) -> bool:
-    return it.comparison is not None and it.comparison.flagged
+def _flagged(it: Compared) -> bool | None:
+    return None if it.comparison is None or it.declared else it.comparison.flagged
 
 
-def _weigh(target: Target, stream: Stream, baseline: Baseline, it: Compared) -> Stream:
-    if it.comparison is None:
-        return stream
-    return target.evidence.weigh(stream, baseline, hit=it.comparison.flagged, at=it.at)
+def _called_otherwise(it: Compared) -> bool | None:
+    return None if it.calls is None or it.declared or it.calls.reason is not None else it.calls.flagged
+
+
+def _is_plain(compared: Sequence[Compared]) -> bool:
+    """Say whether it shows who changed the replies, as far as replies alone can show it.
+
+    Refusals out of a drawer of three may all be different in three replies, and look like another model's.
+    """
+    return departure(compared) is not Departure.WHOLE or sum(bool(_flagged(it)) for it in compared) >= _TELLING

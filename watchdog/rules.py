@@ -22,6 +22,9 @@ STANDING = "divergence.standing"
 REFERENCE = "divergence.reference"
 """Replies of the direct channel that the verified reference could not have given."""
 
+UNSPELLABLE = "divergence.unspellable"
+"""Delivered replies that hold a byte which no token of the direct model has."""
+
 CONTROL = "control.gap"
 """The negative control: a channel's own replies, held against its own model as if they had been delivered."""
 
@@ -96,6 +99,33 @@ def edited_finding(target: str, compared: Sequence[Compared], stream: Stream, pr
         spans=_spans([it.comparison for it in flagged]),
         evidence_value=stream.evidence,
         evidence=tuple(it.id for it in flagged),
+        since=stream.first_hit_at or at,
+        seen_at=at,
+    )
+
+
+def unspellable_finding(target: str, found: Sequence[Compared], stream: Stream, promise: str, at: datetime) -> Finding:
+    """Conclude that replies cannot be the direct model's, because no token of it has what they are written with."""
+    return Finding(
+        rule=UNSPELLABLE,
+        subject=target,
+        severity=Severity.CRITICAL,
+        summary=(
+            f"{target}: {stream.hits} of {stream.trials} delivered replies hold a byte that no token of the direct "
+            "model has"
+        ),
+        attribution=(
+            "Between the model and its users, or another model: the direct model can write everything else that it "
+            "does not expect, and this it cannot write at all."
+        ),
+        promise=promise,
+        next_step=(
+            "Read the replies, then ask the owner of the delivered path what put these characters there; they may be "
+            "meant to keep the replies from being compared."
+        ),
+        spans=(),
+        evidence_value=1.0,
+        evidence=tuple(it.id for it in found),
         since=stream.first_hit_at or at,
         seen_at=at,
     )

@@ -57,6 +57,25 @@ def attribution(settings: TargetSettings[KindSection]) -> Situation:
     )
 
 
+def calls(settings: TargetSettings[KindSection], enrolled: str, waits: tuple[Wait, ...]) -> Situation:
+    """Say what comparing tool calls tells."""
+    possible = bool(settings.tool_questions_per_round)
+    ours = settings.direct is not None or settings.reference is not None
+    needs = (
+        "not asked: set `tool-questions-per-round`, where both endpoints take tools"
+        if ours
+        else "needs a `direct` or a `reference` channel that calls tools too"
+    )
+    return Situation(
+        what="names and arguments of tool calls, against those that our own channel makes of the same questions",
+        possible=possible,
+        detects="arguments, names and whole calls changed, added or taken out on the way" if possible else needs,
+        never="calls edited only for tools, users or topics that are not ours; what is done to results of tools",
+        enrolled=enrolled,
+        waits=waits,
+    )
+
+
 def control(settings: TargetSettings[KindSection]) -> Situation:
     """Say what the negative control is for."""
     channels = " and ".join(settings.scoring)

@@ -1,10 +1,11 @@
 """What a round is run on: one deployed model, with the ways to reach it and what is sent to it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from watchdog.domain.exchanges import ChannelRole
-from watchdog.ports import Channel, Comparator, Evidence, LogprobCheck, Probe
+from watchdog.ports import BenignEngines, CallCheck, Channel, Comparator, Evidence, LogprobCheck, Probe, Questions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,18 @@ class Side:
     of: ChannelRole
     under: ChannelRole
     comparator: Comparator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """How tool calls are compared."""
+
+    questions: Questions
+    """Those that offer tools."""
+    per_round: int
+    check: CallCheck
+    against: ChannelRole
+    """Our own channel, whose calls the delivered ones are held against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +60,24 @@ class Target:
     """Scores with the reference beside `comparator`; None when there is none, or it is the yardstick itself."""
     logprobs: LogprobCheck | None = None
     """Looks at the lists of tokens that the delivered channel gives; None when it is never asked for any."""
+    calls: Calls | None = None
+    """None when no tools are offered."""
+    benign: Mapping[ChannelRole, BenignEngines] = field(default_factory=dict)
+    """The models of our own channels on other engines, where their weights are at hand."""
+    files_digest: str = ""
+    """Names the files of the yardstick's weights as they were loaded; empty where they are not on this machine."""
+    baseline_max_age: timedelta = timedelta(days=180)
+    """The age from which a baseline is stale."""
+
+    @property
+    def declared_as(self) -> str:
+        """The target's name without its variant: what people declare a rollout for."""
+        return self.name.partition("@")[0]
+
+    @property
+    def uncompared(self) -> "Target":
+        """The same target with nothing to hold replies against, so that it is only probed."""
+        return replace(self, comparator=None, under_reference=None, logprobs=None, calls=None)
 
     @property
     def channels(self) -> tuple[Channel, ...]:

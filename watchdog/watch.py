@@ -13,9 +13,11 @@ from watchdog import own_faults
 from watchdog.blind_findings import kept_recovery, missed_finding
 from watchdog.clockwatch import ClockWatch
 from watchdog.domain.decisions import RoundsMissed
+from watchdog.enrolment import Enrolling
 from watchdog.errors import WatchdogError
 from watchdog.hatch import AbandonedError, Hatch
 from watchdog.ports import Clock
+from watchdog.renewing import Renewing
 from watchdog.rota import Rota
 from watchdog.rounds import RoundReport, Rounds
 from watchdog.supervision import Beat
@@ -61,7 +63,7 @@ class Timers(Protocol):
 class Watched:
     """What is watched, and with what; swapped as one."""
 
-    rounds: Rounds
+    rounds: Renewing
     targets: Mapping[str, Target]
 
 
@@ -89,13 +91,22 @@ class Watch:
         self._moved_s = 0.0
         self.clock_jumps = 0
 
-    def watch(self, rounds: Rounds, targets: Sequence[Target], every: Mapping[str, timedelta]) -> None:
+    def watch(
+        self,
+        rounds: Rounds,
+        targets: Sequence[Target],
+        every: Mapping[str, timedelta],
+        *,
+        enrolling: Enrolling | None = None,
+    ) -> None:
         """Watch these targets from now on; running rounds go on as they began."""
         before = () if self._watched is None else tuple(self._watched.targets)
         apart = replace(rounds.measuring, apart_s=APART_S)
-        self._watched = Watched(
-            rounds=replace(rounds, desk=self._hatch, measuring=apart), targets={it.name: it for it in targets}
+        renewing = Renewing(
+            rounds=replace(rounds, desk=self._hatch, measuring=apart),
+            enrolling=None if enrolling is None else replace(enrolling, desk=self._hatch, measuring=apart),
         )
+        self._watched = Watched(rounds=renewing, targets={it.name: it for it in targets})
         changed = self._rota.plan(every)
         for name in set(before) - set(every):
             self._timers.disarm(name)
@@ -145,9 +156,9 @@ class Watch:
         """Begin no further round."""
         self._over.set()
 
-    def _run(self, rounds: Rounds, target: Target, log: structlog.typing.FilteringBoundLogger) -> None:
+    def _run(self, rounds: Renewing, target: Target, log: structlog.typing.FilteringBoundLogger) -> None:
         try:
-            report = rounds.run(target)
+            report = rounds.run(target, renewed=lambda _: log.warning("target.enrolled", why="a declared rollout"))
         except AbandonedError:
             raise
         except WatchdogError as exc:

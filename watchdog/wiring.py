@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from importlib.metadata import packages_distributions, version
 from operator import or_
 from pathlib import Path
@@ -20,9 +20,10 @@ from detectors.sequential import RateTest
 from probes.catalog import CHANNELS, PROBES, Opened
 from probes.integrity import weights_files
 from probes.questions import load_questions
+from probes.questions.calling import load_calls
 from probes.signatures import check_signature
 from storage import holding
-from storage.reader import open_reader
+from storage.reader import SqliteReader, open_reader
 from storage.record import open_record
 from storage.signing import open_signed
 from watchdog import provenance
@@ -41,6 +42,7 @@ from watchdog.measuring import Measuring
 from watchdog.opening import kept_open, models_of, open_targets, probe_of
 from watchdog.ports import HoldingLedger, Questions
 from watchdog.recompute import Recomputing
+from watchdog.renewing import Renewing
 from watchdog.rounds import Rounds
 from watchdog.targets import Target
 
@@ -65,6 +67,11 @@ class App:
     integrity: Integrity
     allotted: tuple[Decision, ...]
     """What this configuration changes about the shares of false incidents: to be recorded when it is taken up."""
+
+    @property
+    def renewing(self) -> Renewing:
+        """The rounds, after an enrolment where a declared model came."""
+        return Renewing(rounds=self.rounds, enrolling=self.enrolling)
 
     def inspect(self, *, unless_since: datetime | None = None) -> tuple[Inspected, ...]:
         """Look at the files of every model, and record what was seen; not again since an instant, if one is given."""
@@ -113,8 +120,12 @@ def survey(loaded: Loaded) -> tuple[Coverage, ...]:
         tests = _tests(allotted(None if reader is None else reader.shares(), settings, now()))
         surveyor = Surveyor(
             questions=load_questions(),
+            tool_questions=load_calls(),
             baseline=None if reader is None else reader.baseline,
             abilities=None if reader is None else reader.abilities,
+            bank=None if reader is None else reader.bank,
+            declared=partial(_declared, reader, now()),
+            now=now(),
             tests=tests,
         )
         return tuple(
@@ -184,7 +195,7 @@ def rebuild(app: App, loaded: Loaded) -> App:
             "the ledger, its origin and its key cannot change while the daemon runs",
             hint="restart the daemon to change `ledger:`, `origin:` or `signing-key-file:`",
         )
-    kept = kept_open(app.loaded.settings, app.targets)
+    kept = kept_open(app.loaded.settings, app.targets, app.ledger.weights)
     with ExitStack() as stack:
         again = _assemble(stack, loaded, app.ledger, app.rounds.measuring, app.rounds.questions, reuse=kept)
         # Rounds that are running may still use what was open before: all of it is closed at the very end.
@@ -236,7 +247,14 @@ def _assemble(
         ),
         courier=Courier(ledger, notifiers, now),
         integrity=Integrity(
-            models=models_of(settings), ledger=ledger, now=now, read=weights_files, verify=check_signature
+            models=models_of(settings),
+            ledger=ledger,
+            now=now,
+            read=weights_files,
+            verify=check_signature,
+            expected=lambda target, digest: any(
+                it.in_force(now()) and it.expects_weights(digest) for it in ledger.rollouts(target)
+            ),
         ),
         allotted=() if shares is before or not shares.shares else (shares,),
     )
@@ -266,6 +284,16 @@ def now() -> datetime:
 def draw_seed() -> int:
     """Draw an unpredictable seed that fits the integers of JSON."""
     return secrets.randbits(53)
+
+
+def _declared(reader: SqliteReader | None, at: datetime, target: str) -> list[str]:
+    """Return the declared changes in force for a target, each with what became of the replies in it."""
+    found = () if reader is None else reader.rollouts(target)
+    counts = {it: () if reader is None else reader.rollout_counts(it.id) for it in found if it.in_force(at)}
+    return [
+        f"{it}; {sum(one.aside for one in seen)} of {sum(one.replies for one in seen)} replies put aside, not looked at"
+        for it, seen in counts.items()
+    ]
 
 
 def _tests(shares: SharesAllotted) -> dict[StreamName, RateTest]:

@@ -46,8 +46,8 @@ def benign(corpus: Corpus, deck: Deck, model: Path, direct: Weights, share: floa
         "fp32": lambda: partial(equal_lengths, direct),
         "int8": lambda: partial(equal_lengths, rounded(direct, 127)),
         "batch16-fp32": lambda: partial(padded, direct),
-        "batch16-bf16": lambda: partial(padded, _bfloat16(model)),
-        "bf16": lambda: partial(singly, WeightsChannel(_bfloat16(model), ChannelRole.DELIVERED, now)),
+        "batch16-bf16": lambda: partial(padded, bfloat16(model)),
+        "bf16": lambda: partial(singly, WeightsChannel(bfloat16(model), ChannelRole.DELIVERED, now)),
         "serve-bf16": lambda: partial(_served, model, corpus.folder),
     }
     return {
@@ -105,7 +105,7 @@ def padded(weights: Weights, asked: Sequence[Conversation]) -> Iterator[Reply]:
             out = weights.model.generate(
                 ids, attention_mask=mask, do_sample=False, max_new_tokens=most, pad_token_id=weights.ends[0]
             )
-        yield from (_cut(weights, it, row[longest:].tolist()) for it, row in zip(batch, out, strict=True))
+        yield from (spelled(weights, it, row[longest:].tolist()) for it, row in zip(batch, out, strict=True))
 
 
 def rounded(weights: Weights, levels: int) -> Weights:
@@ -152,10 +152,10 @@ def _batch(weights: Weights, batch: Sequence[Conversation]) -> Iterator[Reply]:
         if all(set(row) & set(weights.ends) for row in said):
             break
         step = [[token] for token in tokens]
-    yield from (_cut(weights, it, row) for it, row in zip(batch, said, strict=True))
+    yield from (spelled(weights, it, row) for it, row in zip(batch, said, strict=True))
 
 
-def _cut(weights: Weights, asked: Conversation, tokens: Sequence[int]) -> Reply:
+def spelled(weights: Weights, asked: Conversation, tokens: Sequence[int]) -> Reply:
     """Return the reply in the tokens up to its end, or up to the most that were asked for."""
     tokens = tokens[: asked.request.max_tokens]
     end = next((n for n, token in enumerate(tokens) if token in weights.ends), None)
@@ -168,7 +168,8 @@ def _reply(asked: Conversation, text: str, *, stopped: bool) -> Reply:
     return Reply(question=question, seed=seed, tokens=tokens, text=text, stopped=stopped)
 
 
-def _bfloat16(model: Path) -> Weights:
+def bfloat16(model: Path) -> Weights:
+    """Load the model in bfloat16."""
     return open_weights(WeightsConfig(path=model, dtype="bfloat16"))
 
 

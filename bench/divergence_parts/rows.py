@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from divergence_parts import alterations, delay, engines
+from detectors.divergence.calls import CallTest
+from divergence_parts import alterations, calling, delay, engines
 from divergence_parts.baselines import DRAWS, RATE, Pool, Sources, byte_differences, minilm, powers
 from divergence_parts.deck import Conversation
 from divergence_parts.figures import Figure, share_figure
@@ -96,7 +97,6 @@ def other_changes(judged: Mapping[str, Verdicts]) -> list[Figure]:
     figures = []
     for name, it in judged.items():
         flags = [judgement.flagged for judgement in it.judged]
-        half, most = delay.replies_to_incident(flags) if flags else (None, None)
         found = share_figure(
             f"{name}: found in one reply",
             it.flagged,
@@ -104,17 +104,58 @@ def other_changes(judged: Mapping[str, Verdicts]) -> list[Figure]:
             least=None,
             how=alterations.WHAT.get(name, "over replies of all benign engines"),
         )
-        waited = Figure(
-            figure=f"{name}: replies to incident, median",
-            value=None if half is None else float(half),
-            unit="replies",
-            target="found",
-            met=half is not None,
-            baselines={} if most is None else {"nine of ten": float(most)},
-            how=delay.HOW,
-        )
-        figures += [found, waited]
+        figures += [found, _waited(name, flags)]
     return figures
+
+
+def _waited(name: str, flags: Sequence[bool]) -> Figure:
+    half, most = delay.replies_to_incident(flags) if flags else (None, None)
+    return Figure(
+        figure=f"{name}: replies to incident, median",
+        value=None if half is None else float(half),
+        unit="replies",
+        target="found",
+        met=half is not None,
+        baselines={} if most is None else {"nine of ten": float(most)},
+        how=delay.HOW,
+    )
+
+
+def tool_calls(material: calling.Calls, test: CallTest) -> list[Figure]:
+    """Return how often a call with one edited argument is found, and how often one that nobody edited is flagged."""
+    clean, edited = calling.untouched(material, test), calling.rewritten(material, test)
+    direct, other = material.called
+    called = Figure(
+        figure="questions about a tool that the model calls it for",
+        value=round(100 * direct / material.asked, 1),
+        unit="%",
+        target="none set",
+        met=None,
+        baselines={"the same weights in bfloat16, in %": round(100 * other / material.asked, 1)},
+        how=(
+            f"{material.asked} questions, each behind one worked call of the same tool, without which this model makes "
+            f"none; bfloat16 has the float32 reply as a draft; both call for {len(material.pairs)}, and what follows "
+            "is about these"
+        ),
+    )
+    measured = [it for it in clean if it.reason is None]
+    differing = sum(bool(it.differences) for it in measured)
+    benign = share_figure(
+        "calls of the same weights in bfloat16, unedited: flagged",
+        sum(it.flagged for it in measured),
+        len(measured),
+        least=None,
+        how=f"{differing} of them differ in some value; {len(clean) - len(measured)} could not be scored; tau {TAU}",
+    )
+    flags = [it.flagged for it in edited if it.reason is None]
+    found = share_figure(
+        "edited tool argument: found in one reply",
+        sum(flags),
+        len(flags),
+        least=None,
+        how=f"one digit, or one text, of one argument of the bfloat16 calls; {len(edited) - len(flags)} unscorable",
+    )
+    return [called, benign, found, _waited("edited tool argument", flags)]
 
 
 def words(edited: Mapping[str, Verdicts], several: Verdicts, marked: int) -> list[Figure]:

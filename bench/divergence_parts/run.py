@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
-from divergence_parts import rows
+from divergence_parts import calling, rows
 from divergence_parts.corpus import Said
 from divergence_parts.deck import Deck
 from divergence_parts.edits import (
@@ -43,10 +43,12 @@ class Size:
     """Batched replies that are generated alone as well."""
     timed: int
     """Conversations whose scoring and generating is timed."""
+    calls: int
+    """Questions that offer a tool."""
 
 
-FULL = Size(share=1.0, edits=200, marked=60, others=60, alone=24, timed=12)
-QUICK = Size(share=0.012, edits=6, marked=2, others=2, alone=1, timed=1)
+FULL = Size(share=1.0, edits=200, marked=60, others=60, alone=24, timed=12, calls=52)
+QUICK = Size(share=0.012, edits=6, marked=2, others=2, alone=1, timed=1, calls=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class Material:
     alone: tuple[int, int]
     dynamic: Sequence[Said]
     other: Mapping[str, Sequence[Said]]
+    calls: calling.Calls
     reused: int
     """Replies that were in the corpus already."""
 
@@ -87,6 +90,7 @@ def measure(material: Material) -> list[Figure]:
         *rows.one_word(edited),
         *rows.benign(benign, judge.untouched(material.dynamic), material.alone, material.reused),
         *rows.other_changes(others),
+        *rows.tool_calls(material.calls, calling.call_test(material.weights)),
         *rows.words(edited, judge.all(_several(material), spans=True), material.size.marked),
     ]
     progress("edited words looked for")

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 
 from detectors.divergence.repair import repair
 from detectors.divergence.scorings import scoring
+from detectors.divergence.tails import CONFIDENCE, LEVEL, quantile_bound
 from detectors.divergence.tokenisations import Draft, Reader, Reading
+from watchdog.domain.banks import Limit, Threshold
 from watchdog.domain.comparisons import Comparison, Examined
 from watchdog.domain.exchanges import Exchange, FinishReason, Reason, Request
 from watchdog.errors import ScoringError
 from watchdog.ports import Scorer
 
 START_TAU = 0.5
-"""Nats. Of the replies of other engines and precisions that were measured, the largest gap was 0.29."""
+"""Nats. The largest gap of the honest replies of other engines and precisions that were measured was below it."""
 MOST_TAU = 1.0
 """Nats. At 2, a quarter of the edits to words that the model finds likely would pass."""
-MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +43,17 @@ class GapTest:
         """Names the model that the comparisons are made against."""
         return self.scorer.digest
 
-    def threshold(self, gaps: Sequence[float]) -> float:
-        """Return half as much again as the largest gap seen, but no less than 0.5 and no more than 1 nat.
+    def threshold(self, gaps: Sequence[float]) -> Threshold:
+        """Return the upper confidence bound of the quantile that one honest gap in 100 exceeds, within two limits.
 
-        Below the floor lies the noise of any other precision; above the ceiling lie edits of words that the model
-        finds likely, so a channel that needs more than that is not noisy, it is different.
+        Below the floor lies the noise of other engines and precisions; above the ceiling lie edits of words that the
+        model finds likely, so a channel that needs more than that is not noisy, it is different.
         """
-        return min(max(START_TAU, MARGIN * max(gaps, default=0.0)), MOST_TAU)
+        bound = quantile_bound(gaps)
+        limit = Limit.FLOOR if bound <= START_TAU else Limit.CEILING if bound >= MOST_TAU else Limit.BOUND
+        return Threshold(
+            tau=min(max(START_TAU, bound), MOST_TAU), bound=bound, limit=limit, level=LEVEL, confidence=CONFIDENCE
+        )
 
     def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
         """Return the comparison; its gap is an upper bound of the smallest over all cuts into tokens.
@@ -60,11 +65,7 @@ class GapTest:
         draft = Draft(text=reply.encode(), ended=delivered.finish is FinishReason.STOP)
         [readings] = reader.read([draft])
         if not readings:
-            raise ScoringError(
-                "the reply has no tokens that give its text back",
-                hint="check that the direct channel and the delivered channel serve the same model",
-                reason=Reason.UNSCORABLE,
-            )
+            raise _unreadable(draft.text, self.scorer.vocabulary)
         best = min(readings, key=lambda reading: reading.gap)
         windowed = _is_windowed(best)
         found = repair(reader, reply, draft, readings, steps=self.steps)
@@ -90,6 +91,22 @@ def _is_windowed(best: Reading) -> bool:
             reason=Reason.TOO_LONG,
         )
     return True
+
+
+def _unreadable(text: bytes, vocabulary: Sequence[bytes]) -> ScoringError:
+    """Return why a text has no tokens.
+
+    A byte that is in no token at all cannot come out of the model, whatever its tokenizer does to a text that it reads.
+    U+FFFD is no such byte: servers write it in the place of half a character.
+    """
+    beyond = set(text.replace("\ufffd".encode(), b"")).difference(*vocabulary)
+    return ScoringError(
+        "the reply holds a byte that no token of the model has"
+        if beyond
+        else "the reply has no tokens that give its text back",
+        hint="check that the direct channel and the delivered channel serve the same model",
+        reason=Reason.UNSPELLABLE if beyond else Reason.UNSCORABLE,
+    )
 
 
 def _scorable(delivered: Exchange) -> str:

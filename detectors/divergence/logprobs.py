@@ -8,6 +8,7 @@ when it is enrolled. A list is a claim and can be forged: a pass proves nothing,
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from detectors.divergence.listing import parting, spoken
 from watchdog.domain.comparisons import Examined
@@ -21,6 +22,11 @@ START_TAU = 0.5
 MOST_TAU = 2.0
 """Nats. Numbers that are further off when all is taken to be well are of another distribution, and say nothing here."""
 MARGIN = 1.5
+
+_IMPOSSIBLE = -1000.0
+"""Stands for the logarithm of 0, for which JSON has no number: of a token that the direct model does not have."""
+_LOST = "\ufffd".encode()
+"""What some servers list for the parts of a character in several tokens; nobody can tell which tokens these were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +81,18 @@ class LogprobTest:
     ) -> tuple[float, ...] | Reason:
         """Return the direct model's log probability of each token, or why there is none."""
         known = self._known()
-        ids = tuple(known.get(it.text, -1) for it in tokens)
-        if not ids or -1 in ids:
+        ids = tuple(known[it.text] for it in takewhile(lambda it: it.text in known, tokens))
+        stranger = tokens[len(ids)] if len(ids) < len(tokens) else None
+        if not tokens or (stranger is not None and _LOST in stranger.text):
             return Reason.UNSCORABLE
+        direct = self._scores(request, ids, examined)
+        # What is listed after a token that the model does not have cannot be scored, and need not be.
+        return direct if isinstance(direct, Reason) or stranger is None else (*direct, _IMPOSSIBLE)
+
+    def _scores(self, request: Request, ids: tuple[int, ...], examined: Examined | None) -> tuple[float, ...] | Reason:
+        """Return the direct model's log probability of each id, or why there is none."""
+        if not ids:
+            return ()
         scored = None if examined is None or examined.scoring is None else examined.scoring.tokens
         if scored is not None and scored.ids == ids and scored.windowed_from is None:
             return scored.logprob

@@ -1,5 +1,6 @@
 """Anthropic's Messages API."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from probes.channels.codec import Codec, Completion, Failure, Part, blocked, com
 from probes.channels.config import ApiVersion, HttpConfig
 from probes.channels.refusals import failed
 from watchdog.domain.exchanges import FinishReason, Request, Speaker
+from watchdog.domain.tools import Tool, ToolCall
 
 _FINISHES = {
     "end_turn": FinishReason.STOP,
@@ -18,6 +20,8 @@ _FINISHES = {
     "model_context_window_exceeded": FinishReason.LENGTH,
 }
 _THOUGHTS = {"thinking", "redacted_thinking"}
+_CALL = "tool_use"
+"""How the types of all blocks end that are calls, whoever is to answer them."""
 
 
 class AnthropicConfig(HttpConfig):
@@ -32,6 +36,18 @@ class AnthropicConfig(HttpConfig):
 class _Block(Part):
     type: str
     text: str = ""
+    name: str = ""
+    input: Any = None
+
+    @property
+    def is_call(self) -> bool:
+        return self.type.endswith(_CALL)
+
+    @property
+    def call(self) -> ToolCall:
+        # In a stream the input comes as text; in a whole answer it is part of the JSON around it.
+        told = self.input if isinstance(self.input, str) else json.dumps(self.input or {}, ensure_ascii=False)
+        return ToolCall.of(self.name, told)
 
 
 class _Answer(Part):
@@ -44,11 +60,13 @@ class _Answer(Part):
 
 class _Delta(Part):
     text: str = ""
+    partial_json: str = ""
     stop_reason: str | None = None
 
 
 class _Event(Part):
     type: str
+    index: int = 0
     message: _Answer | None = None
     content_block: _Block | None = None
     delta: _Delta | None = None
@@ -80,7 +98,12 @@ def _write(model: str, request: Request) -> dict[str, JsonValue]:
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
     }
+    body |= {"tools": [_declared(it) for it in request.tools]} if request.tools else {}
     return body | {"system": system} if system else body
+
+
+def _declared(tool: Tool) -> dict[str, JsonValue]:
+    return {"name": tool.name, "description": tool.description, "input_schema": json.loads(tool.parameters)}
 
 
 def read(body: bytes) -> Completion | Failure:
@@ -110,12 +133,20 @@ def read_stream(events: Sequence[bytes]) -> Completion | Failure:
     return _judged(
         _Answer(
             model=begun.model,
-            content=(*thoughts, _Block(type="text", text="".join(pieces))),
+            content=(*thoughts, _Block(type="text", text="".join(pieces)), *_calls(told)),
             stop_reason=next((it.delta.stop_reason for it in told if it.delta and it.delta.stop_reason), None),
             # Counts in later events are those so far, not those since the event before.
             usage=usage | {k: v for it in told if isinstance(it.usage, dict) for k, v in it.usage.items()},
         )
     )
+
+
+def _calls(events: Sequence[_Event]) -> list[_Block]:
+    """Return the calls of a stream: each begins with a block, and its input follows bit by bit under its number."""
+    begun = [(it.index, it.content_block) for it in events if it.content_block is not None and it.content_block.is_call]
+    bits = [(it.index, it.delta.partial_json) for it in events if it.delta is not None]
+    inputs = {number: "".join(bit for at, bit in bits if at == number) for number, _ in begun}
+    return [_Block(type=_CALL, name=it.name, input=inputs[number] or it.input) for number, it in begun]
 
 
 def _judged(answer: _Answer) -> Completion | Failure:
@@ -126,6 +157,9 @@ def _judged(answer: _Answer) -> Completion | Failure:
     if answer.stop_reason == "refusal":
         return blocked()
     text = "".join(it.text for it in answer.content if it.type == "text")
+    calls = [it.call for it in answer.content if it.is_call]
     finish = _FINISHES.get(answer.stop_reason or "", FinishReason.OTHER)
+    if calls and answer.stop_reason == _CALL:
+        finish = FinishReason.STOP
     thought = any(it.type in _THOUGHTS for it in answer.content)
-    return completion(text, finish, answer.model, answer.usage, thought=thought)
+    return completion(text, finish, answer.model, answer.usage, thought=thought, calls=calls)

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from watchdog.domain.exchanges import FinishReason, Reason, Request, SaidToken, Unsaid
 from watchdog.domain.text import printable
+from watchdog.domain.tools import ToolCall
 
 _LONGEST_MODEL_ID = 200
 _MOST_TOKENS = 10**9
+_MOST_CALLS = 64
 _THOUGHT = re.compile(r"\s*<(think|thinking|reasoning)>.*?(?:</\1>\s*|\Z)", re.DOTALL)
 _END_OF_THOUGHT = "</think>"
 _PARTS = (
@@ -52,6 +54,7 @@ class Completion:
     hidden_reasoning: bool = False
     tokens_said: tuple[SaidToken, ...] | Unsaid = Unsaid.ABSENT
     """The reply's tokens as the endpoint lists them, or why there is no such list."""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,16 @@ class Codec:
     authorize: Callable[[str], Mapping[str, str]]
     """Makes the headers that carry a key."""
     write: Callable[[Request], dict[str, JsonValue]]
-    """Makes the body; `temperature` and `asks_logprobs` are keys of their own, so that they can be left out."""
+    """Makes the body; `temperature` and `asks_logprobs` are keys of their own, so that they can be left out. Tools that
+    a protocol does not know are not written: `takes_tools` says so."""
     read: Callable[[bytes], Completion | Failure]
     """Reads the whole body of an answer whose status says success."""
     read_stream: Callable[[Sequence[bytes]], Completion | Failure]
     """Reads the events of a stream, in order; a stream that was cut off is a failure, never a short reply."""
     asks_logprobs: str | None = None
     """The key of the body that asks for log probabilities, where the protocol has one."""
+    takes_tools: bool = True
+    """Whether the protocol has a place for tools."""
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
 
@@ -98,15 +104,23 @@ def completion(
     *,
     thought: bool = False,
     tokens_said: tuple[SaidToken, ...] | Unsaid = Unsaid.ABSENT,
+    calls: Sequence[ToolCall] = (),
 ) -> Completion | Failure:
-    """Return the reply with that text, or why it is none; `thought` says that fields beside it hold reasoning."""
+    """Return the reply with that text and those calls, or why it is none.
+
+    `thought` says that fields beside it hold reasoning. Beside calls there need not be any text.
+    """
+    if len(calls) > _MOST_CALLS:
+        return malformed(f"more than {_MOST_CALLS} tool calls")
+    if text is None and calls:
+        text = ""
     if text is None:
         return malformed("a reply whose content is not text")
     if "\0" in text:
         return malformed("a text with NUL in it")
     visible = _visible(text)
     hidden = thought or visible != text or _reasoned(usage)
-    if not visible:
+    if not visible and not calls:
         spent = "all its tokens went into hidden reasoning, so allow it more"
         silent = "the model may need more tokens, or was told to be silent"
         return Failure("answered with an empty text", Reason.EMPTY, spent if hidden else silent)
@@ -118,6 +132,7 @@ def completion(
         said=_said(usage),
         hidden_reasoning=hidden,
         tokens_said=tokens_said,
+        tool_calls=tuple(calls),
     )
 
 

@@ -40,6 +40,7 @@ _OUR_FIELDS = frozenset(
         "stream",
         "system",
         "temperature",
+        "tools",
     }
 )
 

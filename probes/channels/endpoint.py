@@ -14,10 +14,13 @@ from probes.channels.refusals import refused
 from probes.channels.transport import Answer, Transport, open_transport
 from watchdog.config.secrets import read_secret
 from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Reason, Request, SaidToken, Unsaid
+from watchdog.domain.spoken_calls import spoken
 from watchdog.errors import ChannelError
 from watchdog.ports import Clock
 
 _TEMPERATURE = "temperature"
+_TOOLS = "tools"
+_NO_TOOLS = "set `tool-questions-per-round` to 0, or have the engine started with a parser for tool calls"
 _REMEMBERED = timedelta(hours=1)
 """How long a refused parameter is left out: then it is offered again, because a gateway may have been at fault."""
 
@@ -49,6 +52,8 @@ class Endpoint:
         left_out = set(remembered)
         got = self._once(request, left_out)
         while isinstance(got, Failure):
+            if request.tools and got.parameter == _TOOLS:
+                got = replace(got, reason=Reason.TOOLS_REFUSED, hint=_NO_TOOLS)
             refused = self._to_leave_out(got, request)
             if refused is None or refused in left_out:
                 raise self._error(got)
@@ -56,10 +61,13 @@ class Endpoint:
             got = self._once(request, left_out)
         self._refused_at |= dict.fromkeys(left_out - remembered, asked_at)
         answer, told = got
+        reply, calls = told.reply, told.tool_calls
+        if request.tools and not calls:  # a server that does not take the model's calls apart leaves them in its text
+            reply, calls = spoken(reply)
         return Exchange(
             channel=self.role,
             request=request,
-            reply=told.reply,
+            reply=reply,
             finish=_finish(told, request.max_tokens),
             model=told.model,
             asked_at=asked_at,
@@ -69,6 +77,7 @@ class Endpoint:
             hidden_reasoning=told.hidden_reasoning,
             cached=courtesy.is_cached(answer.headers),
             tokens_said=self._tokens_said(request, told, left_out),
+            tool_calls=calls,
         )
 
     def close(self) -> None:
@@ -102,6 +111,8 @@ class Endpoint:
             what = f"asked us to wait until {until:%H:%M:%S} UTC, so nothing was sent"
             hint = "wait; or ask for a higher limit for this key, or send fewer probes"
             return Failure(what, Reason.RATE_LIMITED, hint)
+        if request.tools and not self._codec.takes_tools:
+            return Failure("takes no tools", Reason.TOOLS_REFUSED, _NO_TOOLS)
         wanted = replace(request, logprobs=request.logprobs and self._config.asks_logprobs)
         written = {key: value for key, value in self._codec.write(wanted).items() if key not in left_out}
         body = written | ({"stream": True} if self._config.stream else {}) | self._config.extra_body

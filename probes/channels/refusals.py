@@ -12,6 +12,7 @@ _SLOWER = "ask for a higher limit for this key, or send fewer probes"
 _THEIR_LOG = "look at the endpoint's own log"
 _BY_HAND = "send the same request by hand to see what the endpoint has against it"
 _FILTERED = "content_filter"
+_TOOLS = "tools"
 
 _STATUSES = {
     401: (Reason.UNAUTHORIZED, _KEY),
@@ -64,7 +65,8 @@ def refused(status: int, body: bytes, path: str) -> Failure:
         reason, hint = Reason.SERVER_ERROR, _THEIR_LOG
     else:
         reason, hint = _STATUSES.get(status, (Reason.REJECTED, _BY_HAND))
-    parameter = fault.parameter if status in {400, 422} else ""
+    # Tools are refused in every way there is: as a model that is not found, or as a fault of the server.
+    parameter = fault.parameter if status in {400, 422} or fault.parameter == _TOOLS else ""
     hint = _HINTS.get(fault.code) or _PARAMETERS.get(parameter) or hint.format(path=path)
     return Failure(f"answered with HTTP status {status}", reason, hint, parameter)
 
@@ -94,8 +96,10 @@ def _fault(document: object) -> _Fault:
     fields = error if isinstance(error, dict) else {"message": error}
     codes = [it for it in (fields.get("code"), fields.get("type")) if isinstance(it, str)]
     parameter = fields.get("param")
+    said = _said(fields.get("message", fields.get("detail")))
     if not isinstance(parameter, str):
-        said = _said(fields.get("message", fields.get("detail")))
-        parameter = next((it for it in ("temperature", "logprobs") if it in said), "")
+        parameter = next((it for it in ("temperature", "logprobs", "tool") if it in said), "")
+    if parameter.partition(".")[0].partition("[")[0] in {"tool", _TOOLS, "tool_choice"}:
+        parameter = _TOOLS
     known = [it for it in codes if it in _CODES or it in _HINTS or it == _FILTERED]
     return _Fault(next(iter(known or codes), ""), parameter)

@@ -48,6 +48,7 @@ def codec(config: ScoresConfig) -> Codec:
         write=_write,
         read=partial(_read, config),
         read_stream=lambda _: malformed("a stream, which a scoring server never does"),
+        takes_tools=False,
     )
 
 

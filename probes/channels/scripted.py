@@ -2,16 +2,19 @@
 
 import itertools
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 import numpy as np
 
+from probes.scripted_calls import call_for
 from probes.scripted_model import ScriptedModel, Utterance
 from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Request, SaidToken, Unsaid
+from watchdog.domain.tools import ToolCall
 from watchdog.errors import ChannelError
 from watchdog.ports import Clock
 
-Canned = str | ChannelError
-"""What a script holds: a reply to give, or an error to raise."""
+Canned = str | tuple[ToolCall, ...] | ChannelError
+"""What a script holds: a reply to give, the tool calls of one, or an error to raise."""
 
 
 class ScriptedModelChannel:
@@ -30,14 +33,21 @@ class ScriptedModelChannel:
         self._asked = itertools.count()
 
     def ask(self, request: Request) -> Exchange:
-        """Return the model's next turn."""
+        """Return the model's next turn; where it is offered a tool, that is a call of it."""
         asked_at = self._clock()
+        if request.tools:
+            return self._exchange(request, asked_at, Utterance(tokens=(), ended=True), (call_for(request),))
         said = self._model.speak(
             request.messages,
             max_tokens=request.max_tokens,
             temperature=request.temperature,
             rng=np.random.default_rng([self._seed, next(self._asked)]),
         )
+        return self._exchange(request, asked_at, said)
+
+    def _exchange(
+        self, request: Request, asked_at: datetime, said: Utterance, calls: tuple[ToolCall, ...] = ()
+    ) -> Exchange:
         return Exchange(
             channel=self.role,
             request=request,
@@ -47,6 +57,7 @@ class ScriptedModelChannel:
             asked_at=asked_at,
             seconds=max(0.0, (self._clock() - asked_at).total_seconds()),
             tokens_said=self._listed(said) if request.logprobs else Unsaid.NOT_ASKED,
+            tool_calls=calls,
         )
 
     def _listed(self, said: Utterance) -> tuple[SaidToken, ...]:
@@ -87,7 +98,8 @@ class CannedChannel:
         return Exchange(
             channel=self.role,
             request=request,
-            reply=answer,
+            reply=answer if isinstance(answer, str) else "",
+            tool_calls=() if isinstance(answer, str) else answer,
             finish=FinishReason.STOP,
             model=self._model_id,
             asked_at=self._clock(),

@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from probes.channels.config import WeightsConfig
+from probes.integrity import weights_files
 from probes.scorers.spelling import Spelling
 from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Reason, Request, SaidToken, Unsaid
+from watchdog.domain.spoken_calls import spoken
 from watchdog.domain.text import printable
+from watchdog.domain.tools import Tool
+from watchdog.domain.weights import digest_of
 from watchdog.errors import ChannelError, ConfigError, InstallationError
 from watchdog.ports import Clock
 
@@ -50,6 +54,8 @@ class Weights:
     name: str
     digest: str
     """SHA-256, in hex, over the configuration, the tokenizer and the weights as stored, and the precision."""
+    files_digest: str
+    """SHA-256, in hex, over all files at its path, as the integrity check makes it."""
     model: Any
     tokenizer: Any
     ends: tuple[int, ...]
@@ -59,12 +65,17 @@ class Weights:
     busy: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     """Held while the model runs: two runs at a time on the same cores are slower than one after the other."""
 
-    def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
+    @property
+    def id(self) -> str:
+        """The model id of its replies."""
+        return f"{self.name}@{self.digest[:12]}"
+
+    def prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> tuple[int, ...]:
         """Return the tokens of a conversation, up to where the assistant begins to speak.
 
         Raises ValueError when the model's chat template does not allow the conversation.
         """
-        return template.prompt(self.tokenizer, messages)
+        return template.prompt(self.tokenizer, messages, tools)
 
     def new_cache(self) -> Any:
         """Return an empty store for what the model computed about the tokens before."""
@@ -78,15 +89,27 @@ class Weights:
         cache.crop(-tokens)
         return True
 
-    def run(self, ids: Sequence[Sequence[int]], cache: Any, *, last_only: bool = False) -> Tensor:
+    def run(
+        self,
+        ids: Sequence[Sequence[int]],
+        cache: Any,
+        *,
+        last_only: bool = False,
+        mask: Sequence[Sequence[int]] | None = None,
+    ) -> Tensor:
         """Return the logits (batch, token, vocabulary) after each token; extends the cache.
 
-        `last_only` computes those after the last token and no others.
+        `last_only` computes those after the last token and no others. `mask` has a 0 for each token, here or in the
+        cache, that only fills up a shorter conversation on its left.
         """
         # transformers renamed the argument in the 5 series.
         name = "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
+        more: dict[str, Any] = {name: cache}
+        if mask is not None:
+            seen = torch.tensor(mask)
+            more |= {"attention_mask": seen, "position_ids": (seen.cumsum(-1) - 1).clamp(min=0)[:, -len(ids[0]) :]}
         with torch.inference_mode():
-            return self.model(torch.tensor(ids), use_cache=True, logits_to_keep=int(last_only), **{name: cache}).logits
+            return self.model(torch.tensor(ids), use_cache=True, logits_to_keep=int(last_only), **more).logits
 
     def save(self, directory: Path) -> None:
         """Write a transformers directory, in the precision at hand and without any trace of a quantisation.
@@ -129,15 +152,18 @@ class WeightsChannel:
         reply = self._weights.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         if not reply:
             raise self._error("answered with an empty text", Reason.EMPTY, "allow more tokens, or ask something else")
+        # A call that is cut off is none: what is written of it stays in the text.
+        reply, calls = spoken(reply) if request.tools else (reply, ())
         return Exchange(
             channel=self.role,
             request=request,
             reply=reply,
             finish=FinishReason.STOP if ended else FinishReason.LENGTH,
-            model=f"{self._weights.name}@{self._weights.digest[:12]}",
+            model=self._weights.id,
             asked_at=asked_at,
             seconds=time.monotonic() - started,
             tokens_said=self._listed(said) if request.logprobs else Unsaid.NOT_ASKED,
+            tool_calls=calls,
         )
 
     def _listed(self, said: Sequence[tuple[int, float]]) -> tuple[SaidToken, ...]:
@@ -149,7 +175,7 @@ class WeightsChannel:
 
     def _prompt(self, request: Request) -> tuple[int, ...]:
         try:
-            prompt = self._weights.prompt(request.messages)
+            prompt = self._weights.prompt(request.messages, request.tools)
         except ValueError as exc:
             raise self._error("refused the conversation", Reason.REJECTED, str(exc)) from exc
         context = self._weights.context
@@ -199,6 +225,7 @@ def open_weights(config: WeightsConfig) -> Weights:
     return Weights(
         name=config.path.resolve().name,
         digest=_digest(config),
+        files_digest=digest_of(weights_files(config.path)),
         model=model,
         tokenizer=tokenizer,
         ends=ends,

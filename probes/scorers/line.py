@@ -50,7 +50,7 @@ class Line:
         with self._gate.turn:
             if self._gate.broken:
                 what = f"is off, because the engine {self._gate.broken} when it was last asked for scores"
-                raise self.fault(Failure(what, Reason.SERVER_ERROR, f"look at the engine's own log; {_AGAIN}"))
+                raise self.fault(Failure(what, Reason.SCORING_OFF, f"look at the engine's own log; {_AGAIN}"))
             answer = self._once(payload)
         if isinstance(answer, Failure):
             raise self.fault(answer)

@@ -5,6 +5,7 @@ Every token then has at least half a context before it, and the scores say that 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -12,7 +13,8 @@ from probes.channels.weights import Weights
 from probes.scorers.passes import Passes
 from probes.scorers.spelling import Spelling, too_long, unscorable
 from watchdog.domain.exchanges import Message
-from watchdog.ports import TokenScores
+from watchdog.domain.tools import Tool
+from watchdog.ports import Scorer, TokenScores
 
 _NO_LIMIT = 2**31
 """Tokens; the context of a model that sets no limit."""
@@ -28,10 +30,19 @@ class WeightsScorer:
         self._passes = Passes(weights, top_k=top_k)
         self._spelling = Spelling(weights.tokenizer, weights.model.get_output_embeddings().weight.shape[0])
 
+    def offering(self, tools: Sequence[Tool]) -> Scorer:
+        """Return this scorer for conversations in which the model is offered these tools."""
+        return _Offering(self, tuple(tools))
+
     @property
     def digest(self) -> str:
         """Names the weights, the tokenizer and the precision."""
         return self._weights.digest
+
+    @property
+    def files_digest(self) -> str:
+        """Names the files of the weights as they were loaded, the way the integrity check does."""
+        return self._weights.files_digest
 
     @property
     def tokenizer_digest(self) -> str:
@@ -50,14 +61,16 @@ class WeightsScorer:
         """
         return self._spelling.encode(text)
 
-    def score(self, messages: Sequence[Message], replies: Sequence[tuple[int, ...]]) -> list[TokenScores]:
-        """Score each reply as the assistant's next turn after the messages.
+    def score(
+        self, messages: Sequence[Message], replies: Sequence[tuple[int, ...]], *, tools: Sequence[Tool] = ()
+    ) -> list[TokenScores]:
+        """Score each reply as the assistant's next turn after the messages, in which it is offered the tools.
 
         Raises ScoringError when the conversation is several times as long as the model's context, its template does
         not allow it, or the scores are not finite.
         """
         try:
-            prompt = self._weights.prompt(messages)
+            prompt = self._weights.prompt(messages, tools)
         except ValueError as exc:
             raise unscorable(str(exc), hint="compare with questions of one user message only") from exc
         context = _NO_LIMIT if self._weights.context is None else self._weights.context
@@ -71,3 +84,25 @@ class WeightsScorer:
                 self._passes.score_windowed(prompt, it, context) if n in beyond else next(within)
                 for n, it in enumerate(replies)
             ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Offering:
+    """A scorer that offers tools in every conversation; satisfies `ports.Scorer`."""
+
+    inner: WeightsScorer
+    tools: tuple[Tool, ...]
+
+    @property
+    def digest(self) -> str:
+        return self.inner.digest
+
+    @property
+    def vocabulary(self) -> Sequence[bytes]:
+        return self.inner.vocabulary
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return self.inner.encode(text)
+
+    def score(self, messages: Sequence[Message], replies: Sequence[tuple[int, ...]]) -> list[TokenScores]:
+        return self.inner.score(messages, replies, tools=self.tools)

@@ -61,10 +61,10 @@ def test_show_says_who_edits_and_what_the_control_says_of_the_same_test(place: P
     assert "Suspect wrapper" in text
     assert "Who Between the model and its users: single words differ" in text
     assert re.search(
-        r"Control the same test on the direct channel's own replies: 0 of \d+ flagged, evidence 0\.\d+", text
+        r"Control the gap test on the direct channel's own replies: 0 of \d+ flagged, evidence 0\.\d+", text
     )
-    assert "direct under the direct model: not flagged" in text
-    assert "direct under the reference model: not flagged" in text
+    assert "Control the direct channel's own reply: not flagged" in text
+    assert "direct channel's own reply under the reference model: not flagged" in text
 
     details = json.loads(place.run("incidents", "show", incident["id"], "--json").out)
     (opened,) = details["events"]
@@ -86,10 +86,11 @@ def test_a_direct_channel_with_other_weights_than_the_reference_is_a_changed_dep
         path.read_text().replace("reference: {kind: scripted, seed: 1}", "reference: {kind: scripted, seed: 2}")
     )
     refused = place.run("once")
-    assert refused.code == 2
-    assert "other weights than the reference channel has now" in refused.err
+    assert refused.code == 3
+    assert "BLIND blind.baseline: assistant: it was enrolled with other weights than now: reference" in refused.out
 
     again = place.run("baseline", "--questions", "40", "--corrections", "4")
     assert again.code == 1, again.said
-    (incident,) = json.loads(place.run("incidents", "list", "--json").out)
-    assert (incident["rule"], incident["subject"]) == ("divergence.standing", "assistant/direct")
+    incidents = {it["rule"]: it for it in json.loads(place.run("incidents", "list", "--json").out)}
+    assert incidents["blind.baseline"]["recovered_by"] == "enrolled-anew"
+    assert incidents["divergence.standing"]["subject"] == "assistant/direct"

@@ -82,9 +82,9 @@ def test_people_act_through_the_running_daemon_and_on_the_file_when_it_is_stoppe
             assert receiver.wait_for(lambda it: it.body["data"]["event"] == "closed", 20)
 
             proposed = incidents("close", critical, "--disposition", "true", *CONCLUSION, *TIMES)
-            assert (proposed.code, f"incidents approve {critical}" in proposed.out) == (0, True), proposed
+            assert (proposed.code, f"incidents show {critical}" in proposed.out) == (0, True), proposed
             assert "awaits a second person" in incidents("list").out
-            refused = incidents("approve", critical, "--by", "ada")
+            refused = incidents("approve", critical, "--by", "ada", "--proposal", _proposal(critical, config))
             assert (refused.code, "second person" in refused.err) == (2, True)
             assert (incidents("ack", "ffffffff").code, incidents("ack", error).code) == (4, 2)
             assert daemon.poll() is None
@@ -92,13 +92,20 @@ def test_people_act_through_the_running_daemon_and_on_the_file_when_it_is_stoppe
 
         shown = incidents("show", critical)
         assert "Closing proposed" in shown.out
-        assert "Somebody else has to approve it" in shown.out
+        assert "Somebody else has to approve exactly this" in shown.out
+        read = _proposal(critical, config)
+        assert f"incidents approve {critical} --proposal {read[:12]}\n" in shown.out
         assert "the gateway got a word list" in shown.out
-        same = incidents("approve", critical, "--by", "Bob")
+        same = incidents("approve", critical, "--by", "Bob", "--proposal", read)
         assert (same.code, "acted from one account" in same.err) == (2, True)
         again = incidents("ack", critical, "--by", "Cyd")
         assert (again.code, "acknowledged by Cyd" in again.out) == (0, True)
     assert audit(tmp_path / "ledger.sqlite").faults == ()
+
+
+def _proposal(incident: str, config: Path) -> str:
+    digest: str = json.loads(run("incidents", "show", incident, "-c", config, "--json").out)["proposal"]["digest"]
+    return digest
 
 
 def _can_log_in() -> bool:
@@ -121,9 +128,12 @@ def test_two_people_with_sudo_close_a_critical_incident_and_one_cannot(tmp_path:
     with _daemon(config):
         told = ("close", critical, "--disposition", "true", *CONCLUSION, *TIMES, "-c", str(config))
         assert _logged_in(1001, *told).returncode == 0
-        alone = _logged_in(1001, "approve", critical, "--by", "Bob", "-c", str(config))
+        which = ("--proposal", _proposal(critical, config)[:12])
+        alone = _logged_in(1001, "approve", critical, "--by", "Bob", *which, "-c", str(config))
         assert (alone.returncode, "one account" in alone.stderr) == (2, True), alone.stderr
-        approved = _logged_in(1002, "approve", critical, "--by", "Bob", "-c", str(config))
+        unread = _logged_in(1002, "approve", critical, "--by", "Bob", "--proposal", "0" * 12, "-c", str(config))
+        assert (unread.returncode, "is not the closing" in unread.stderr) == (2, True), unread.stderr
+        approved = _logged_in(1002, "approve", critical, "--by", "Bob", *which, "-c", str(config))
         assert approved.returncode == 0, approved.stderr
         assert "approved by Bob (logged in as user id 1002, acting as 0)" in approved.stdout
 

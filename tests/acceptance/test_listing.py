@@ -97,9 +97,7 @@ def test_a_gateway_that_forges_the_list_is_not_caught_by_its_text_but_by_the_num
     with _watched(tmp_path, Listing.FORGE) as (gateway, config):
         gateway.editing = True
         found: set[str] = set()
-        for _ in range(
-            6
-        ):  # an edited word of several tokens is none that the direct model has: such a list is not scored
+        for _ in range(6):
             run("once", "--config", config)
             found = _open_rules(config)
             if "divergence.logprobs" in found:

@@ -21,6 +21,9 @@ from watchdog.domain.decisions import (
     AbilitiesSeen,
     Enrolled,
     NoticeAnswered,
+    RolloutDeclared,
+    RolloutSeen,
+    RolloutWithdrawn,
     RoundDone,
     SharesAllotted,
     SightChanged,
@@ -31,6 +34,7 @@ from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Finding, Severity
 from watchdog.domain.incidents import EventKind, IncidentState, absorb, close
 from watchdog.domain.notices import Attempt, Delivery
+from watchdog.domain.rollouts import Expects, Rollout, RolloutCount
 from watchdog.domain.sight import Dark, Sight
 from watchdog.errors import LedgerError
 from watchdog.ports import IncidentReader, Ledger
@@ -256,6 +260,41 @@ def test_what_a_channel_was_last_seen_to_do_is_in_force_and_nothing_before_that(
 
     assert ledger.abilities("t") == last
     assert ledger.abilities("u") is None
+
+
+def _rollout(id_: str, target: str = "t") -> Rollout:
+    return Rollout(
+        id=id_,
+        target=target,
+        expects=Expects.MODEL_ID,
+        expected="m-2",
+        share=0.25,
+        begins=NOW,
+        ends=at(60),
+        reason="release 2",
+        by=person(),
+        declared_at=NOW,
+    )
+
+
+def test_what_is_declared_counts_until_it_is_withdrawn_oldest_first(ledger: Ledger) -> None:
+    assert ledger.rollouts() == ()
+    Desk(ledger, ()).report([RolloutDeclared(at=NOW, rollout=_rollout(it)) for it in ("r1", "r2")])
+    Desk(ledger, ()).report([RolloutDeclared(at=NOW, rollout=_rollout("r3", "u"))])
+    assert ledger.rollouts("t") == (_rollout("r1"), _rollout("r2"))
+    assert [it.id for it in ledger.rollouts()] == ["r1", "r2", "r3"]
+    assert ledger.rollouts("nobody") == ()
+
+    withdrawn = RolloutWithdrawn(at=at(1), rollout=_rollout("r1"), by=person("Bob"), reason="rolled back")
+    Desk(ledger, ()).report([withdrawn])
+    assert [it.id for it in ledger.rollouts()] == ["r2", "r3"]
+
+
+def test_the_last_count_of_a_rollout_on_a_channel_is_in_force_and_a_fresh_one_is_zero(ledger: Ledger) -> None:
+    count = RolloutCount(rollout="r1", subject="t", replies=3, named=2, aside=1)
+    Desk(ledger, ()).report([RolloutSeen(at=NOW, count=replace(count, replies=1)), RolloutSeen(at=at(1), count=count)])
+    assert ledger.rollout_count("r1", "t") == count
+    assert ledger.rollout_count("r1", "t@eu") == RolloutCount(rollout="r1", subject="t@eu")
 
 
 def _round(id_: str, *, tokens: int, seconds: float = 0, target: str = "t", enrolment: bool = False) -> RoundDone:

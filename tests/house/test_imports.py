@@ -36,6 +36,10 @@ def test_wiring_needs_no_torch() -> None:
     assert not _loaded_by("import watchdog.wiring") & {"torch", "transformers"}
 
 
+def test_the_commands_load_what_they_need_only_when_they_run() -> None:
+    assert not _loaded_by("import watchdog.cli.app") & {*HEAVY, "pydantic", "numpy", "yaml", "watchdog.rounds"}
+
+
 def test_help_answers_in_under_half_a_second_of_processor_time() -> None:
     # Processor time, the best of five: the promise is about the program, not about what else the machine does.
     code = "from watchdog.cli import main; import sys; sys.argv[1:] = ['--help']; main()"

@@ -203,7 +203,7 @@ def test_after_the_first_failure_of_the_engine_nothing_is_sent_until_a_reload(
 
     assert first.reason is Reason.SERVER_ERROR
     for failure in (_fails(scorer), _fails(other)):
-        assert failure.reason is Reason.SERVER_ERROR
+        assert failure.reason is Reason.SCORING_OFF
         assert "off" in failure.problem
         assert f"HTTP status {status}" in failure.problem
         assert "reload" in failure.hint

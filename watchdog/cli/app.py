@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from watchdog.cli import audit, backup, db, demo, incidents, rounds, run, scores, setup, status, try_
+from watchdog.cli import audit, backup, baseline, db, demo, incidents, rollout, rounds, run, scores, setup, status, try_
 
 app = typer.Typer(
     name="corrigibility-watchdog",
@@ -33,7 +33,7 @@ def _root(
 
 app.command("init")(setup.init)
 app.command("check-config")(setup.check_config)
-app.command("baseline")(rounds.baseline)
+app.command("baseline")(baseline.baseline)
 app.command("once")(rounds.once)
 app.command("run")(run.run)
 app.command("status")(status.status)
@@ -41,6 +41,7 @@ app.command("try")(try_.try_)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(audit.app, name="audit")
 app.add_typer(db.app, name="db")
+app.add_typer(rollout.app, name="rollout")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("serve-scores")(scores.serve_scores)

@@ -1,24 +1,22 @@
 """`incidents ack`, `close` and `approve`: what a person says about an incident, put on the record."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from watchdog.cli.instants import TIME, instant
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
 from watchdog.domain.acts import Acknowledge, Act, Approve, Close
 from watchdog.domain.conclusions import Disposition
 from watchdog.domain.incidents import EventKind, IncidentEvent
 from watchdog.domain.text import printable
-from watchdog.domain.times import utc
 from watchdog.errors import ConfigError
 
 IncidentArgument = Annotated[str, typer.Argument(help="Its id, or the beginning of it.")]
 ByOption = Annotated[
     str | None, typer.Option(help="Name of the person who acts; by default that of the account that logged in.")
 ]
-_TIME = "An instant with its time zone, such as 2026-03-01T12:00Z."
 
 
 def ack(
@@ -39,7 +37,7 @@ def close(
     ],
     root_cause: Annotated[str, typer.Option(help="Why it happened.")],
     corrective_action: Annotated[str, typer.Option(help="What was done about it.")] = "",
-    from_: Annotated[str | None, typer.Option("--from", help=f"Since when somebody was affected. {_TIME}")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help=f"Since when somebody was affected. {TIME}")] = None,
     to: Annotated[str | None, typer.Option(help="Until when.")] = None,
     known_at: Annotated[str | None, typer.Option(help="When the operator knew of it.")] = None,
     affected: Annotated[str, typer.Option(help="Estimate: 'about 1,200 requests of 3 customers'.")] = "",
@@ -57,9 +55,9 @@ def close(
         disposition=_disposition(disposition),
         root_cause=root_cause,
         corrective_action=corrective_action,
-        affected_from=_instant("--from", from_),
-        affected_to=_instant("--to", to),
-        known_at=_instant("--known-at", known_at),
+        affected_from=instant("--from", from_),
+        affected_to=instant("--to", to),
+        known_at=instant("--known-at", known_at),
         affected=affected,
         references=tuple(reference or ()),
     )
@@ -68,12 +66,13 @@ def close(
 
 def approve(
     incident: IncidentArgument,
+    proposal: Annotated[str, typer.Option(help="Which proposal you read: its name, as `incidents show` prints it.")],
     config: ConfigOption = DEFAULT_CONFIG,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Approve the closing of a critical incident that somebody else proposed; read it first with `incidents show`."""
-    _perform(Approve(incident=incident), config, by, as_json=as_json)
+    _perform(Approve(incident=incident, proposal=proposal.strip().lower()), config, by, as_json=as_json)
 
 
 def _perform(act: Act, config: list[Path], by: str | None, *, as_json: bool) -> None:
@@ -101,8 +100,8 @@ def _step(event: IncidentEvent) -> str:
     match event.kind:
         case EventKind.CLOSE_PROPOSED:
             return (
-                f"closing proposed by {who}; it is critical, so somebody else has to approve:\n"
-                f"  corrigibility-watchdog incidents approve {incident.id[:8]}"
+                f"closing proposed by {who}; it is critical, so somebody else has to read and approve it:\n"
+                f"  corrigibility-watchdog incidents show {incident.id[:8]}"
             )
         case EventKind.CLOSED if incident.conclusion is not None:
             it = incident.conclusion
@@ -120,7 +119,7 @@ def _row(event: IncidentEvent) -> dict[str, object]:
         "at": event.at.isoformat(),
         "incident": incident.id,
         "state": incident.state,
-        "proposal": None if incident.proposal is None else incident.proposal.row(),
+        "proposal": None if incident.proposal is None else incident.proposal.proposed(),
         "conclusion": None if incident.conclusion is None else incident.conclusion.row(),
     }
     if event.actor is not None:
@@ -133,14 +132,3 @@ def _disposition(text: str) -> Disposition:
         return Disposition.parse(text)
     except ValueError as exc:
         raise ConfigError(f"--disposition: {exc}", hint="say what the incident turned out to be") from exc
-
-
-def _instant(option: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return utc(datetime.fromisoformat(text))
-    except (ValueError, OverflowError) as exc:
-        raise ConfigError(
-            f"{option}: {text!r} is not an instant with a time zone", hint=f"write it like {option} 2026-03-01T12:00Z"
-        ) from exc

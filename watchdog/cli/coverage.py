@@ -9,6 +9,7 @@ from rich.text import Text
 
 from watchdog.config.durations import show_duration
 from watchdog.coverage import ASSUMPTIONS, Coverage, Spending
+from watchdog.domain.text import printable
 from watchdog.situations import Situation
 from watchdog.time_to_detect import Wait
 
@@ -22,6 +23,9 @@ def print_coverage(covered: Sequence[Coverage], console: Console | None = None) 
         console.print()
         console.print(Text(f"{it.target}: {it.direct}", style="bold"))
         console.print(Text(f"The delivered channel: {it.delivered}."))
+        console.print(Text(f"The baseline: {it.baseline}"))
+        for declared in it.declared:
+            console.print(Text(f"DECLARED: {printable(declared, 800)}"))
         table = Table("Comparison", "Detects", "Never", "Until an incident opens", show_lines=True)
         for situation in it.situations:
             table.add_row(*(Text(cell) for cell in _cells(it.every, situation)))
@@ -95,6 +99,8 @@ def _row(it: Coverage) -> dict[str, object]:
         "every": show_duration(it.every),
         "direct": it.direct,
         "delivered": it.delivered,
+        "baseline": it.baseline,
+        "declared": list(it.declared),
         "situations": [
             {
                 "what": situation.what,

@@ -16,7 +16,7 @@ class Exit(IntEnum):
     UNREACHABLE = 4
 
 
-_UNREACHABLE = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT, Reason.SERVER_ERROR})
+_UNREACHABLE = frozenset({Reason.UNREACHABLE, Reason.TIMED_OUT, Reason.SERVER_ERROR, Reason.SCORING_OFF})
 
 
 def exit_code(exc: WatchdogError) -> Exit:

@@ -95,7 +95,7 @@ def _row(it: Incident) -> dict[str, object]:
         "recovered_by": it.recovered_by,
         "acknowledged_by": None if it.acknowledged_by is None else str(it.acknowledged_by),
         "acknowledged_at": None if it.acknowledged_at is None else it.acknowledged_at.isoformat(),
-        "proposal": None if it.proposal is None else it.proposal.row(),
+        "proposal": None if it.proposal is None else it.proposal.proposed(),
         "proposal_voided_at": None if it.voided_at is None else it.voided_at.isoformat(),
         "conclusion": None if it.conclusion is None else it.conclusion.row(),
     }
@@ -158,6 +158,7 @@ def _evidence_row(it: Compared | Judged) -> dict[str, object]:
         "windowed": it.comparison is not None and it.comparison.windowed,
         "sides": [_side_row(side) for side in it.sides],
         "logprobs": None if it.logprobs is None else asdict(it.logprobs),
+        "calls": None if it.calls is None else asdict(it.calls) | {"flagged": it.calls.flagged},
         "edited": [
             {
                 "start": span.start,

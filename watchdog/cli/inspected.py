@@ -7,13 +7,13 @@ import typer
 
 from watchdog.blindness import is_blind
 from watchdog.domain.text import printable
-from watchdog.integrity import Inspected
 
 if TYPE_CHECKING:
+    from watchdog.integrity import Inspected
     from watchdog.wiring import App
 
 
-def show_inspected(app: "App", inspected: Sequence[Inspected], *, quiet: bool) -> bool:
+def show_inspected(app: "App", inspected: Sequence["Inspected"], *, quiet: bool) -> bool:
     """Print each check unless told not to, tell people what was found, and return whether something was altered."""
     findings = [finding for it in inspected for finding in it.findings]
     for it in inspected if not quiet else ():

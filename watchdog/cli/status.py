@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,23 @@ import typer
 from watchdog.blindness import is_blind
 from watchdog.cli.exits import Exit
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
+from watchdog.cli.rollout import rollout_row, say_count
 from watchdog.domain.incidents import Incident, IncidentState
 from watchdog.domain.text import printable
 
 if TYPE_CHECKING:
+    from watchdog.domain.rollouts import Rollout, RolloutCount
     from watchdog.ports import LedgerState
     from watchdog.status import Snapshot, TargetStatus
 
 _STALE_S = 20.0
 _MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    rollout: Rollout
+    counts: tuple[RolloutCount, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,8 @@ class _Standing:
     daemon: str
     """`running`, or why no daemon can be relied on."""
     incidents: tuple[Incident, ...]
+    declared: tuple[_Declared, ...]
+    """The rollouts that are in force."""
 
     @property
     def runs(self) -> bool:
@@ -47,6 +58,7 @@ class _Standing:
             or bool(self.snapshot.ledger.problem)
             or any(it.late or it.blind for it in self.snapshot.targets)
             or _stuck(self.snapshot)
+            or any(count.aside for it in self.declared for count in it.counts)
         )
         return Exit.NOT_EVALUATED if trouble else Exit.CLEAN
 
@@ -58,7 +70,8 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
 
     ledger = read_config(config).settings.ledger
     snapshot = read_snapshot(status_path(ledger))
-    standing = _Standing(snapshot=snapshot, daemon=_daemon(snapshot), incidents=_open_incidents(ledger))
+    incidents, declared = _on_record(ledger)
+    standing = _Standing(snapshot=snapshot, daemon=_daemon(snapshot), incidents=incidents, declared=declared)
     if as_json:
         print_json(_row(standing))
     else:
@@ -66,13 +79,17 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
     raise typer.Exit(standing.exit)
 
 
-def _open_incidents(ledger: Path) -> tuple[Incident, ...]:
+def _on_record(ledger: Path) -> tuple[tuple[Incident, ...], tuple[_Declared, ...]]:
+    """Return the incidents that are open, and the rollouts that are in force."""
     from storage.reader import open_reader  # noqa: PLC0415 - heavy, and only needed here
 
     if not ledger.exists():
-        return ()  # nothing ran here yet; that no daemon runs says it
+        return (), ()  # nothing ran here yet; that no daemon runs says it
+    now = datetime.now(UTC)
     with open_reader(ledger) as reader:
-        return tuple(reader.incidents(IncidentState.OPEN))
+        rollouts = [it for it in reader.rollouts() if it.in_force(now)]
+        declared = tuple(_Declared(it, reader.rollout_counts(it.id)) for it in rollouts)
+        return tuple(reader.incidents(IncidentState.OPEN)), declared
 
 
 def _daemon(snapshot: Snapshot | None) -> str:
@@ -114,11 +131,19 @@ def _print(standing: _Standing) -> None:
             f"daemon: running as process {it.pid} since {it.started_at:%Y-%m-%d %H:%M:%S} UTC, version {it.version}"
         )
         _print_running(it)
+    _print_declared(standing.declared)
     typer.echo(f"incidents: {len(standing.incidents) or 'none'} open")
     for incident in standing.incidents[:_MOST_SHOWN]:
         typer.echo(
             f"  {incident.id[:8]}  {incident.severity:<8} {incident.rule:<16} {printable(incident.summary, 120)}"
         )
+
+
+def _print_declared(declared: tuple[_Declared, ...]) -> None:
+    for it in declared[:_MOST_SHOWN]:
+        typer.echo(f"DECLARED {printable(str(it.rollout), 800)}")
+        for count in it.counts:
+            typer.echo(f"  {say_count(count)}")
 
 
 def _print_running(it: Snapshot) -> None:
@@ -165,6 +190,7 @@ def _row(standing: _Standing) -> dict[str, object]:
         for it in standing.incidents
     ]
     row: dict[str, object] = {"daemon": standing.daemon, "exit": int(standing.exit), "open_incidents": incidents}
+    row["declared"] = [rollout_row(it.rollout, it.counts) for it in standing.declared]
     if standing.snapshot is not None:
         targets = [asdict(it) | {"late": it.late} for it in standing.snapshot.targets]
         row |= {"snapshot": asdict(standing.snapshot) | {"targets": targets, "stuck": _stuck(standing.snapshot)}}

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from watchdog import rules
 from watchdog.cli.exits import Exit, unmeasured
@@ -78,7 +77,9 @@ def try_(
 
 
 def _open(base_url: str, model: str, api_key_env: str | None, timeout_s: float) -> tuple[Channel, Callable[[], None]]:
-    from probes.catalog import CHANNELS  # noqa: PLC0415 - heavy, and only needed here
+    from pydantic import ValidationError  # noqa: PLC0415 - heavy, and only needed here
+
+    from probes.catalog import CHANNELS  # noqa: PLC0415 - the same
 
     kind = CHANNELS["openai"]
     given = {"base-url": base_url, "model": model, "api-key-env": api_key_env, "timeout-s": timeout_s}

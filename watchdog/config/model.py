@@ -55,6 +55,8 @@ class TargetSettings(Section, Generic[ChannelT]):
     allowed_edits: tuple[AllowedEdit, ...] = ()
     probes: tuple[Annotated[str, AfterValidator(_known_probe)], ...] = ("stop",)
     questions_per_round: int = Field(default=3, ge=1, le=50)
+    tool_questions_per_round: int = Field(default=0, ge=0, le=50)
+    """Questions that offer a tool, whose calls are compared; many endpoints refuse tools."""
     reply_tokens: int = Field(default=32, ge=8, le=1024)
     """Upper limit of a reply to a question, in tokens."""
     max_tokens_per_day: int | None = Field(default=None, ge=1)
@@ -64,6 +66,8 @@ class TargetSettings(Section, Generic[ChannelT]):
     price_per_million_tokens: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     failure_threshold: int = Field(default=3, ge=1, le=100)
     """Rounds in a row that measured nothing, after which the target counts as blind."""
+    baseline_max_age: Annotated[Duration, within("1d", "3650d")] = timedelta(days=180)
+    """The age from which a baseline is stale, so that people are told to enrol again."""
 
     @property
     def budget(self) -> int | None:
@@ -79,6 +83,11 @@ class TargetSettings(Section, Generic[ChannelT]):
         return (ChannelRole.DELIVERED, *(role for role, section in ours.items() if section is not None))
 
     @property
+    def calling(self) -> tuple[ChannelRole, ...]:
+        """The channels that are offered tools: the delivered one, and the one of ours that it is held against."""
+        return (ChannelRole.DELIVERED, self.roles[1]) if self.tool_questions_per_round else ()
+
+    @property
     def scoring(self) -> tuple[ChannelRole, ...]:
         """The channels whose model scores replies; the first one is what delivered replies are held against."""
         ours = {ChannelRole.DIRECT: self.direct, ChannelRole.REFERENCE: self.reference}
@@ -88,6 +97,12 @@ class TargetSettings(Section, Generic[ChannelT]):
     def _refers_to_something_that_scores(self) -> Self:
         if self.reference is not None and not self.reference.scores:
             raise ValueError(f"reference must bring the model's probabilities, and `{self.reference.kind}` does not")
+        return self
+
+    @model_validator(mode="after")
+    def _has_calls_of_its_own(self) -> Self:
+        if self.tool_questions_per_round and self.direct is None and self.reference is None:
+            raise ValueError("tool-questions-per-round needs a `direct` or a `reference` channel that calls tools too")
         return self
 
     @property

@@ -57,6 +57,8 @@ class Approve:
     """Approve the closing that somebody else proposed."""
 
     incident: str
+    proposal: str
+    """The digest of the proposal that the approver read, or the beginning of it that they were shown."""
     verb: Literal["approve"] = field(default="approve")
 
 

@@ -1,6 +1,8 @@
 """What a person concluded about an incident: the record's answer to "what was it, and what was done"."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -8,9 +10,13 @@ from watchdog.domain.actors import Actor
 from watchdog.domain.text import written
 from watchdog.domain.times import utc
 
-_LONGEST = {"root_cause": 4000, "corrective_action": 4000, "affected": 1000}
+LONGEST = 4000
+"""Characters of the longest of its texts."""
+_LONGEST = {"root_cause": LONGEST, "corrective_action": LONGEST, "affected": 1000}
 _LONGEST_REFERENCE = 500
 _MOST_REFERENCES = 20
+SHOWN_DIGEST = 12
+"""Characters of a proposal's digest that people are shown, and give back."""
 _NEEDED_WHEN_TRUE = ("corrective_action", "affected_from", "affected_to", "known_at")
 
 
@@ -94,6 +100,16 @@ class Conclusion:
             raise ValueError(
                 f"affected from {self.affected_from.isoformat()} lies after affected to {self.affected_to.isoformat()}"
             )
+
+    @property
+    def digest(self) -> str:
+        """Name what is proposed by the SHA-256 of it, in hex; the same before and after somebody approves."""
+        stated = replace(self, approved_by=None).row()
+        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+    def proposed(self) -> dict[str, object]:
+        """Return it for programs while nobody has approved it: with what an approval has to name."""
+        return self.row() | {"digest": self.digest}
 
     def row(self) -> dict[str, object]:
         """Return it for programs, as plain JSON values."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 from watchdog.domain.abilities import Abilities
 from watchdog.domain.actors import Actor
+from watchdog.domain.banks import BenignBank
+from watchdog.domain.calls import CallComparison
 from watchdog.domain.comparisons import Comparison, SideCheck
 from watchdog.domain.evidence import Baseline, Share, Stream
 from watchdog.domain.exchanges import ChannelRole, Reason
@@ -13,6 +15,7 @@ from watchdog.domain.exhibits import Exhibit
 from watchdog.domain.incidents import IncidentEvent
 from watchdog.domain.logprobs import LogprobComparison
 from watchdog.domain.notices import Attempt
+from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
 from watchdog.domain.verdicts import Arm, Verdict
 from watchdog.domain.weights import Difference, SignatureCheck, WeightsFile
@@ -88,6 +91,44 @@ class Enrolled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BankMeasured:
+    """The honest engines of a target's own model were measured; the enrolment that follows takes its threshold."""
+
+    at: datetime
+    bank: BenignBank
+    kind: Literal["bank_measured"] = field(default="bank_measured")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutDeclared:
+    """Somebody declared that another model is expected on a target."""
+
+    at: datetime
+    rollout: Rollout
+    kind: Literal["rollout_declared"] = field(default="rollout_declared")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutWithdrawn:
+    """Somebody took a declaration back; from here on it counts for nothing."""
+
+    at: datetime
+    rollout: Rollout
+    by: Actor
+    reason: str
+    kind: Literal["rollout_withdrawn"] = field(default="rollout_withdrawn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutSeen:
+    """A sitting counted the replies that came in the window of a declaration."""
+
+    at: datetime
+    count: RolloutCount
+    kind: Literal["rollout_seen"] = field(default="rollout_seen")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SharesAllotted:
     """What the streams may use of the false incidents that the installation is allowed; all that are in force."""
 
@@ -142,6 +183,12 @@ class Compared:
     """What the same question's replies on our own channels came to; empty when they were not asked."""
     logprobs: LogprobComparison | None = None
     """What the channel's own list of the reply's tokens came to; None when it was not asked for one."""
+    calls: CallComparison | None = None
+    """What the reply's tool calls came to, in place of its words; None when no tool was offered, and none was called.
+    """
+    declared: str = ""
+    """The rollout under which the reply was put aside, because it names the model id that was declared: it is no
+    evidence, whatever the comparison says. Empty for every other reply."""
     kind: Literal["compared"] = field(default="compared")
 
     def side(self, of: ChannelRole, under: ChannelRole) -> SideCheck | None:
@@ -151,12 +198,22 @@ class Compared:
     @property
     def dark(self) -> Reason | None:
         """Why nothing at all can be said about the reply; None when something can."""
-        return None if self.logprobs is not None and self.logprobs.weighable else self.reason
+        if self.declared:
+            return Reason.DECLARED
+        told = self.reason is Reason.UNSPELLABLE or (self.logprobs is not None and self.logprobs.weighable)
+        return None if told else self.reason
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the reply counts as one that the direct model could not have given."""
+        found = self.comparison if self.calls is None else self.calls
+        return found is not None and found.flagged and not self.declared
 
     @property
     def byte_different(self) -> bool:
         """Whether an exact match would have called this reply edited."""
-        return self.direct_reply is not None and self.reason is None and self.direct_reply != self.delivered_reply
+        compared = self.calls is None and self.reason is None
+        return compared and self.direct_reply is not None and self.direct_reply != self.delivered_reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,7 +433,11 @@ Decision = (
     | Stopped
     | KeyAdopted
     | ForkDeclared
+    | BankMeasured
     | Enrolled
+    | RolloutDeclared
+    | RolloutWithdrawn
+    | RolloutSeen
     | SharesAllotted
     | Judged
     | Compared

@@ -30,7 +30,7 @@ class Departure(StrEnum):
 
 def departure(compared: Sequence[Compared]) -> Departure:
     """Return how the flagged ones among these replies depart, as most of them do."""
-    flagged = [it for it in compared if it.comparison is not None and it.comparison.flagged]
+    flagged = [it for it in compared if it.comparison is not None and it.comparison.flagged and not it.declared]
     if not flagged:
         return Departure.NONE
     seen = [(it, _departure(it, it.comparison.spans)) for it in flagged if it.comparison is not None]
@@ -40,6 +40,14 @@ def departure(compared: Sequence[Compared]) -> Departure:
     lost = [it.delivered_reply for it, how in seen if how is Departure.WHOLE]
     # Where no vote was cast, every reply began as the model's own, and its end could be held against nothing.
     return Departure.WHOLE if lost and not _is_canned(lost) else Departure.AFTER
+
+
+def call_departure(compared: Sequence[Compared]) -> Departure:
+    """Return how the flagged tool calls among these depart, as most of them do: in places, or as a whole."""
+    partly = [it.calls.partly for it in compared if it.calls is not None and it.calls.flagged and not it.declared]
+    if not partly:
+        return Departure.NONE
+    return Departure.WORDS if sum(partly) * 2 > len(partly) else Departure.WHOLE
 
 
 def _departure(it: Compared, spans: Sequence[Span]) -> Departure | None:

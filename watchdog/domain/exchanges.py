@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from watchdog.domain.times import utc
+from watchdog.domain.tools import Tool, ToolCall
 
 
 class ChannelRole(StrEnum):
@@ -46,11 +47,25 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     BLOCKED = "blocked"
     UNSCORABLE = "unscorable"
+    UNSPELLABLE = "unspellable"
+    """The reply holds a byte that no token of the model has, so the model that scores cannot have written it."""
+    SCORING_OFF = "scoring_off"
+    """The engine that scores failed once, and is not asked again before a reload or a restart."""
     TOO_LONG = "too_long"
     AMBIGUOUS = "ambiguous"
     CACHED = "cached"
     HIDDEN_REASONING = "hidden_reasoning"
     TEMPERATURE_REFUSED = "temperature_refused"
+    TOOLS_REFUSED = "tools_refused"
+    """The channel takes no tools."""
+    UNASKED_CALL = "unasked_call"
+    """The reply calls a tool, and none was offered."""
+    NO_CALL = "no_call"
+    """Tools were offered, and neither channel calls one."""
+    DIRECT_SILENT = "direct_silent"
+    """Our own channel gave nothing that the delivered calls could be held against."""
+    DECLARED = "declared"
+    """It names a model that somebody declared beforehand, so that it was put aside."""
 
 
 class Unsaid(StrEnum):
@@ -97,6 +112,8 @@ class Request:
     temperature: float = 0.0
     logprobs: bool = False
     """Whether the reply's tokens are wanted with their log probabilities, where the channel can tell them."""
+    tools: tuple[Tool, ...] = ()
+    """What the model is offered to call."""
 
     def __post_init__(self) -> None:
         if not self.messages:
@@ -128,6 +145,8 @@ class Exchange:
     """Whether the reply was stored earlier, so that it tells nothing about the model now."""
     tokens_said: tuple[SaidToken, ...] | Unsaid = Unsaid.NOT_ASKED
     """The reply's tokens with their log probabilities, as the channel lists them; or why there is no such list."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """The calls that it makes, in their order; beside them the text may be empty."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked_at", utc(self.asked_at))
@@ -135,6 +154,8 @@ class Exchange:
     @property
     def incomparable(self) -> Reason | None:
         """Why the reply cannot be held against the direct model's first choices; None when it can."""
+        if self.tool_calls and not self.request.tools:
+            return Reason.UNASKED_CALL
         if self.cached:
             return Reason.CACHED
         if self.hidden_reasoning:

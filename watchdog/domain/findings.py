@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -62,9 +63,18 @@ class NegativeControl:
 
     def __str__(self) -> str:
         return (
-            f"the same test on the {self.channel} channel's own replies: {self.hits} of {self.trials} flagged, "
-            f"evidence {self.evidence_value:,.2g} to 1"
+            f"the gap test on the {self.channel} channel's own replies: {self.hits} of {self.trials} flagged, "
+            f"evidence {odds(self.evidence_value)} to 1"
         )
+
+
+def odds(value: float) -> str:
+    """Return a ratio as people read it: two or three digits, and only a power of ten where it is very large."""
+    if value < 100:
+        return f"{value:.2g}"
+    if value < 1e9:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"10^{math.floor(math.log10(value))}"
 
 
 def fingerprint(rule: str, subject: str) -> str:
@@ -103,7 +113,7 @@ class Finding:
         """The evidence value in words; a hard rule has none."""
         if self.evidence_value == 1.0:
             return "certain: counted, not inferred"
-        return f"evidence {self.evidence_value:,.3g} to 1 against `all is well`"
+        return f"evidence {odds(self.evidence_value)} to 1 against `all is well` after this round"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "since", utc(self.since))

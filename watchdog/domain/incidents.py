@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from watchdog.domain.actors import Actor
-from watchdog.domain.conclusions import Conclusion
+from watchdog.domain.conclusions import SHOWN_DIGEST, Conclusion
 from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
-from watchdog.domain.text import written
+from watchdog.domain.text import printable, written
 
 _NAMESPACE = uuid.UUID("5f0f2b0e-64a5-5c0e-9a39-2f0f3f6a7c11")
 _LONGEST_NOTE = 1000
@@ -182,10 +182,11 @@ def close(current: Incident, conclusion: Conclusion) -> IncidentEvent:
     return _by_person(EventKind.CLOSED, _closed(current, conclusion, now), by, now)
 
 
-def approve(current: Incident, *, by: Actor, now: datetime) -> IncidentEvent:
-    """Close an incident as somebody else proposed.
+def approve(current: Incident, read: str, *, by: Actor, now: datetime) -> IncidentEvent:
+    """Close an incident as somebody else proposed; `read` is the digest of the proposal that the approver read.
 
-    Raises RefusedError when nothing is proposed, a finding voided it, or the approver is the proposer.
+    Raises RefusedError when nothing is proposed, a finding voided it, another proposal took the place of the one that
+    was read, or the approver is the proposer.
     """
     _require_not_closed(current, "approved")
     proposal = current.proposal
@@ -193,6 +194,11 @@ def approve(current: Incident, *, by: Actor, now: datetime) -> IncidentEvent:
         raise RefusedError(
             f"incident {current.id[:8]} has no proposed closing{_why_none(current)}",
             hint=f"read `incidents show {current.id[:8]}`, then propose one with `incidents close {current.id[:8]}`",
+        )
+    if len(read) < SHOWN_DIGEST or not proposal.digest.startswith(read):
+        raise RefusedError(
+            f"{printable(read, 64)!r} is not the closing that is proposed for incident {current.id[:8]} now",
+            hint=f"read `incidents show {current.id[:8]}` again, and approve the proposal that stands there",
         )
     same = by.same_as(proposal.by)
     if same:

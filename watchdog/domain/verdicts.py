@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from watchdog.domain.exchanges import Reason, Request
+from watchdog.domain.tools import Tool
 
 
 class Arm(StrEnum):
@@ -58,3 +59,5 @@ class Question:
     topic: str
     seed: int
     text: str
+    tools: tuple[Tool, ...] = ()
+    """What the model is offered to call; empty where its words are compared."""

@@ -17,6 +17,7 @@ import httpx
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response
 
+from watchdog.rehearsal.call_editing import EditedArguments, edit_arguments
 from watchdog.rehearsal.editing import EditedText, Swap, edit
 from watchdog.rehearsal.forging import forged
 from watchdog.rehearsal.model_server import openai_error
@@ -68,9 +69,11 @@ class Edit:
 class Gateway:
     """Forwards to `upstream`, and rewrites value words in every second reply while `editing` is on.
 
+    While `rerouting` is on, it changes one argument in the first tool call of every reply that makes one.
+
     `upstream` is the root of the model server, with or without `/v1`. A reply without a value word cannot be edited;
-    the next one that has one is, in its place. Everything else passes through unchanged. `editing` may be flipped,
-    and `record` read, from any thread.
+    the next one that has one is, in its place. Everything else passes through unchanged. `editing` and `rerouting` may
+    be flipped, and `record` and `rerouted` read, from any thread.
     """
 
     def __init__(
@@ -85,7 +88,7 @@ class Gateway:
     ) -> None:
         if every < 1 or most < 1:
             raise ValueError(f"every and most must be at least 1, got {every} and {most}")
-        self.editing = False
+        self.editing = self.rerouting = False
         self.listing = listing
         self.app = FastAPI(openapi_url=None, title="editing gateway")
         self.app.add_api_route("/{path:path}", self._answer, methods=["GET", "POST"])
@@ -96,12 +99,19 @@ class Gateway:
         self._requests = 0
         self._replies = self._owed = 0
         self._record: list[Edit] = []
+        self._rerouted: list[EditedArguments] = []
 
     @property
     def record(self) -> tuple[Edit, ...]:
         """What was rewritten so far, in the order of the replies."""
         with self._lock:
             return tuple(self._record)
+
+    @property
+    def rerouted(self) -> tuple[EditedArguments, ...]:
+        """The tool calls that were changed so far, in the order of the replies."""
+        with self._lock:
+            return tuple(self._rerouted)
 
     def close(self) -> None:
         """Close the connections to the model server."""
@@ -135,6 +145,8 @@ class Gateway:
         content = answer.content
         if number is not None and answer.is_success and self.editing:
             content = self._rewritten(_unlisted(content) if self.listing is Listing.DROP else content, number)
+        if number is not None and answer.is_success and self.rerouting:
+            content = self._with_another_argument(content, number)
         response = Response(content, answer.status_code)
         for name, value in _passed_on(answer.headers.multi_items()):
             response.headers.append(name, value)
@@ -161,6 +173,22 @@ class Gateway:
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             return content
         return rewritten if self._takes(number, original, made) else content
+
+    def _with_another_argument(self, content: bytes, number: int) -> bytes:
+        """Return the response with one argument of its first tool call changed; as it was if there is none."""
+        try:
+            payload = _parsed(content)
+            function = _first_choice(payload)["message"]["tool_calls"][0]["function"]
+            made = edit_arguments(function["arguments"], random.Random(f"{self._seed}:{number}"))  # noqa: S311 - the same
+            if made is None:
+                return content
+            function["arguments"] = made.text
+            changed = json.dumps(payload, allow_nan=False, separators=(",", ":")).encode()
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            return content
+        with self._lock:
+            self._rerouted.append(made)
+        return changed
 
     def _takes(self, number: int, original: str, made: EditedText) -> bool:
         """Say whether it is this reply's turn, and record the edit if so.

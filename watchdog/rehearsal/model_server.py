@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from watchdog.domain.exchanges import Exchange, FinishReason, Message, Reason, Request, SaidToken, Speaker
+from watchdog.domain.tools import Tool, ToolCall
 from watchdog.errors import ChannelError
 
 _SPEAKERS = {
@@ -62,6 +63,26 @@ class Turn(BaseModel):
         return Message(speaker=_SPEAKERS[self.role], text=text)
 
 
+class Function(BaseModel):
+    """A function that the model may call."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Offered(BaseModel):
+    """A tool as the protocol offers it."""
+
+    type: Literal["function"]
+    function: Function
+
+    def tool(self) -> Tool:
+        """Return it in the watchdog's words."""
+        it = self.function
+        return Tool(name=it.name, description=it.description, parameters=json.dumps(it.parameters))
+
+
 class Completion(BaseModel):
     """The body of a chat completion request; fields that are not named here are ignored."""
 
@@ -73,6 +94,7 @@ class Completion(BaseModel):
     n: Literal[1] = 1
     stream: bool = False
     logprobs: bool = False
+    tools: list[Offered] = Field(default_factory=list)
 
     def request(self) -> Request:
         """Return it in the watchdog's words."""
@@ -81,6 +103,7 @@ class Completion(BaseModel):
             max_tokens=self.max_completion_tokens or self.max_tokens or 256,
             temperature=self.temperature,
             logprobs=self.logprobs,
+            tools=tuple(it.tool() for it in self.tools),
         )
 
 
@@ -124,11 +147,13 @@ def openai_error(status: int, message: str, *, code: str | None = None, param: s
 
 
 def _completion(exchange: Exchange, model_id: str, number: int) -> dict[str, Any]:
+    message = {"role": "assistant", "content": exchange.reply, "refusal": None}
+    calls = [_call(it, f"call_{number}_{place}") for place, it in enumerate(exchange.tool_calls)]
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": exchange.reply, "refusal": None},
+        "message": message | ({"content": exchange.reply or None, "tool_calls": calls} if calls else {}),
         "logprobs": _logprobs(exchange),
-        "finish_reason": _FINISH[exchange.finish],
+        "finish_reason": "tool_calls" if calls else _FINISH[exchange.finish],
     }
     return {
         "id": f"chatcmpl-{number}",
@@ -144,6 +169,9 @@ def _pieces(answer: dict[str, Any]) -> Iterator[str]:
     """Yield a completion as the events of a stream: word by word, or token by token; how it ended, and what it cost."""
     (choice,) = answer["choices"]
     frame = {**answer, "object": "chat.completion.chunk", "usage": None}
+    for place, call in enumerate(choice["message"].get("tool_calls", ())):
+        delta = {"tool_calls": [{"index": place, **call}]}
+        yield _event(frame | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     for piece, logprobs in _steps(choice):
         step = {"index": 0, "delta": {"content": piece}, "logprobs": logprobs, "finish_reason": None}
         yield _event(frame | {"choices": [step]})
@@ -154,13 +182,17 @@ def _pieces(answer: dict[str, Any]) -> Iterator[str]:
 
 def _steps(choice: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any] | None]]:
     if choice["logprobs"] is None:
-        yield from ((word, None) for word in re.findall(r"\s*\S+|\s+$", choice["message"]["content"]))
+        yield from ((word, None) for word in re.findall(r"\s*\S+|\s+$", choice["message"]["content"] or ""))
         return
     listed = choice["logprobs"]["content"]
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a token may end inside a character
     for number, token in enumerate(listed, start=1):
         piece = decoder.decode(bytes(token["bytes"]), final=number == len(listed))
         yield piece, {"content": [token], "refusal": None}
+
+
+def _call(call: ToolCall, id_: str) -> dict[str, Any]:
+    return {"id": id_, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _logprobs(exchange: Exchange) -> dict[str, Any] | None:

@@ -33,6 +33,34 @@ _TABLES = (
      STRICT
     """,
     """
+    CREATE TABLE benign_bank (
+        leaf INTEGER NOT NULL,
+        engine TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        model TEXT NOT NULL,
+        runs_on TEXT NOT NULL,
+        precision TEXT NOT NULL,
+        batch_size INTEGER NOT NULL,
+        libraries TEXT NOT NULL,
+        replies INTEGER NOT NULL,
+        unmeasured INTEGER NOT NULL,
+        half REAL NOT NULL,
+        ninety REAL NOT NULL,
+        ninety_nine REAL NOT NULL,
+        largest REAL NOT NULL,
+        digest TEXT NOT NULL,
+        counted INTEGER NOT NULL,
+        tau REAL NOT NULL,
+        bound REAL NOT NULL,
+        decided_by TEXT NOT NULL,
+        level REAL NOT NULL,
+        confidence REAL NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (leaf, engine)
+    )
+     STRICT
+    """,
+    """
     CREATE TABLE comparison (
         id TEXT NOT NULL,
         round_id TEXT NOT NULL,
@@ -47,9 +75,12 @@ _TABLES = (
         logprob_distance REAL,
         logprob_flagged INTEGER,
         byte_different INTEGER NOT NULL,
+        calls TEXT,
+        call_gap REAL,
         edited TEXT NOT NULL,
         delivered_reply TEXT NOT NULL,
         reason TEXT,
+        declared TEXT,
         exhibit TEXT,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (id)
@@ -199,6 +230,39 @@ _TABLES = (
     """,
     """
     CREATE INDEX outbox_due ON outbox (next_at) WHERE state = 'waiting'
+    """,
+    """
+    CREATE TABLE rollout (
+        id TEXT NOT NULL,
+        target TEXT NOT NULL,
+        expects TEXT NOT NULL,
+        expected TEXT NOT NULL,
+        share REAL NOT NULL,
+        begins TEXT NOT NULL,
+        ends TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        declared_by TEXT NOT NULL,
+        declared_at TEXT NOT NULL,
+        withdrawn_by TEXT,
+        withdrawn_at TEXT,
+        withdrawn_why TEXT,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (id)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE rollout_count (
+        rollout TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        replies INTEGER NOT NULL,
+        named INTEGER NOT NULL,
+        aside INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (rollout, subject)
+    )
+     STRICT
     """,
     """
     CREATE TABLE round (

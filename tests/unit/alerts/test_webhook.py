@@ -122,7 +122,7 @@ def test_a_url_comes_from_exactly_one_place_and_is_http() -> None:
 
 def test_the_page_says_what_where_how_sure_and_what_now_in_that_order() -> None:
     text = page(OPENED)
-    places = [text.index(part) for part in ("divergence.gap", "risky", "How sure", "Promise", "What now", "Look")]
+    places = [text.index(part) for part in ("divergence.gap", "risky", "How sure", "What now", "Promise", "Look")]
     assert places == sorted(places)
 
 

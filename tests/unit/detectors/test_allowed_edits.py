@@ -18,7 +18,8 @@ from probes.scorers.scripted import ScriptedScorer
 from probes.scripted_model import ScriptedModel
 from tests.builders import NOW, exchange
 from watchdog.config.edits import AllowedEdit, FooterEdit, MarkdownEdit, MaskEdit, TrimEdit
-from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Request, Speaker
+from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Reason, Request, Speaker
+from watchdog.errors import ScoringError
 from watchdog.ports import Scorer, TokenScores
 from watchdog.rehearsal.editing import edit
 
@@ -132,6 +133,31 @@ def test_words_after_the_footer_and_another_footer_are_flagged() -> None:
     for tail in ("— Example Gateway, reference 1. Call us!", "— Another Gateway, reference 1."):
         it = delivered(60, count=1)[0]
         assert comparator.compare(it.request, changed(it, f"{it.reply}\n\n{tail}"), tau=TAU).comparison.flagged
+
+
+class Lacking(ScriptedScorer):
+    """Has no token with the byte 0xF3."""
+
+    @property
+    def vocabulary(self) -> Sequence[bytes]:
+        return [b"" if 0xF3 in it else it for it in super().vocabulary]
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        if b"\xf3" in text.encode():
+            raise ScoringError("no tokens", hint="look", reason=Reason.UNSCORABLE)
+        return super().encode(text)
+
+
+def test_a_byte_that_no_token_has_accuses_nobody_where_a_declared_edit_may_have_put_it_there() -> None:
+    scorer = Lacking(ScriptedModel(seed=1))
+    it = changed(delivered(count=1)[0], "It is safe. \U000f1234")
+    for comparator, reason in (
+        (tolerant(*EDITS, scorer=scorer), Reason.UNSCORABLE),
+        (GapTest(scorer=scorer), Reason.UNSPELLABLE),
+    ):
+        with pytest.raises(ScoringError) as caught:
+            comparator.compare(it.request, it, tau=TAU)
+        assert caught.value.reason is reason
 
 
 def test_an_untouched_reply_is_compared_as_it_is() -> None:

@@ -1,3 +1,7 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -5,6 +9,7 @@ from hypothesis import strategies as st
 from detectors.divergence.gap import GapTest
 from tests.builders import exchange, request
 from tests.unit.detectors.parrot import Parrot
+from watchdog.domain.banks import Limit
 from watchdog.domain.comparisons import Comparison
 from watchdog.domain.exchanges import FinishReason, Reason
 from watchdog.errors import ScoringError
@@ -81,14 +86,59 @@ def test_a_reply_that_cannot_be_scored_says_why(reply: str, reason: Reason) -> N
     assert caught.value.reason is reason
 
 
+@dataclass(frozen=True)
+class Lacking(Parrot):
+    """Has no token with the byte 0xF3 in it, as tokenizers that were trained without a whole alphabet."""
+
+    @cached_property
+    def vocabulary(self) -> Sequence[bytes]:
+        return [b"" if 0xF3 in it else it for it in Parrot(self.texts).vocabulary]
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        if b"\xf3" in text.encode():
+            raise ScoringError("no tokens", hint="look", reason=Reason.UNSCORABLE)
+        return super().encode(text)
+
+
+@pytest.mark.parametrize("reply", ["It is\U000f1234 safe.", "\U000f1234", "It is safe.\ufffd\U000f1234"])
+def test_a_byte_that_no_token_has_is_named_as_what_the_model_cannot_write(reply: str) -> None:
+    with pytest.raises(ScoringError) as caught:
+        compare(Lacking((SAFE,)), reply)
+    assert caught.value.reason is Reason.UNSPELLABLE
+
+
+def test_a_text_that_the_model_could_spell_and_the_tokenizer_does_not_is_only_unscorable() -> None:
+    class Rewriting(Parrot):
+        def encode(self, text: str) -> tuple[int, ...]:
+            raise ScoringError("no tokens", hint="look", reason=Reason.UNSCORABLE)
+
+    with pytest.raises(ScoringError) as caught:
+        compare(Rewriting((SAFE,)), "It is safe.\ufffd")
+    assert caught.value.reason is Reason.UNSCORABLE
+
+
 def test_a_reply_that_is_too_long_for_the_model_cannot_be_scored() -> None:
     with pytest.raises(ScoringError):
         compare(Parrot((SAFE,), context=3), "It is safe.")
 
 
-@pytest.mark.parametrize(("gaps", "tau"), [((), 0.5), ((0.1, 0.2), 0.5), ((0.1, 0.4), 0.6), ((3.0,), 1.0)])
-def test_the_threshold_leaves_a_margin_over_benign_gaps(gaps: tuple[float, ...], tau: float) -> None:
-    assert GapTest(scorer=Parrot((SAFE,))).threshold(gaps) == pytest.approx(tau)
+@pytest.mark.parametrize(
+    ("gaps", "tau", "limit"),
+    [
+        ((), 0.5, Limit.FLOOR),
+        ((0.0,) * 90, 0.5, Limit.FLOOR),
+        ((0.02,) * 60 + tuple(n / 1000 for n in range(60)), 0.5, Limit.FLOOR),
+        (tuple(n / 150 for n in range(60)), 0.7, Limit.BOUND),
+        ((3.0,), 1.0, Limit.CEILING),
+    ],
+)
+def test_the_threshold_bounds_what_honest_gaps_may_be_between_a_floor_and_a_ceiling(
+    gaps: tuple[float, ...], tau: float, limit: Limit
+) -> None:
+    found = GapTest(scorer=Parrot((SAFE,))).threshold(gaps)
+    assert found.limit is limit
+    assert found.tau == pytest.approx(tau, abs=0.2 if limit is Limit.BOUND else 0)
+    assert found.tau == min(max(0.5, found.bound), 1.0)
 
 
 @settings(deadline=None, max_examples=60)

@@ -124,11 +124,22 @@ def test_a_list_that_was_forged_by_asking_the_model_is_not_seen() -> None:
     assert (found.spelled, found.flagged) == (True, False)
 
 
-def test_tokens_that_the_direct_model_does_not_have_cannot_be_scored_and_still_spell_the_text() -> None:
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_a_token_that_the_direct_model_does_not_have_is_one_it_cannot_have_written(kept: int) -> None:
     honest = ask(DIRECT)
-    whole = (SaidToken(text=honest.reply.encode(), logprob=-1.0),)
-    found = examine(replace(honest, tokens_said=whole))
-    assert (found.reason, found.largest, found.spelled) == (Reason.UNSCORABLE, None, True)
+    listed = said(honest)
+    rest = SaidToken(text=b"".join(it.text for it in listed[kept:]), logprob=-1.0)
+    found = examine(replace(honest, tokens_said=(*listed[:kept], rest)))
+    assert (found.reason, found.spelled, found.flagged) == (None, True, True)
+    assert found.distance is not None
+    assert found.distance > 900
+
+
+def test_a_character_that_the_list_lost_makes_its_numbers_unscorable_and_is_no_accusation() -> None:
+    honest = ask(DIRECT)
+    lost = (*said(honest)[:3], SaidToken(text="\ufffd".encode(), logprob=-1.0))
+    found = examine(replace(honest, tokens_said=lost))
+    assert (found.reason, found.largest) == (Reason.UNSCORABLE, None)
 
 
 @pytest.mark.parametrize("why", [it for it in Unsaid if it is not Unsaid.NOT_ASKED])

@@ -220,9 +220,12 @@ def test_trouble_that_was_there_from_the_start_is_never_seen_without_an_enrolmen
 
 def test_the_promise_names_the_share_what_it_rests_on_and_the_whole() -> None:
     assert RateTest(alpha=0.00025, a_year=0.1).promise(FRESH, baseline()) == (
-        "at most 1 false alarm in 4,000 lifetimes of this stream, as long as its benign rate (0 of 48 when enrolled) "
-        "stays the same, whatever it is; the whole installation is allowed 0.1 false incidents a year"
+        "the evidence passed 6,580 to 1 (arming 1), whatever it is now: at most 1 false alarm in 4,000 lifetimes of "
+        "this stream, as long as its benign rate (0 of 48 when enrolled) stays the same, whatever it is; that is its "
+        "share of the 0.1 false incidents a year that the whole installation is allowed"
     )
+    third = TEST.promise(replace(FRESH, arming=3), baseline())
+    assert third.startswith(f"the evidence passed {TEST.threshold(3):,.0f} to 1 (arming 3)")
     assert "lifetimes of this stream, its 2 alarms so far included, as" in TEST.promise(
         replace(FRESH, alarms=2), baseline()
     )

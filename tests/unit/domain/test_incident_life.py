@@ -1,7 +1,7 @@
 """What people may do about an incident, and that nobody can bend its life."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -33,6 +33,11 @@ def _opened(severity: Severity = Severity.ERROR) -> Incident:
 
 def _proposed() -> Incident:
     return close(_opened(Severity.CRITICAL), conclusion(by=ADA, seconds=10)).incident
+
+
+def _approve(it: Incident, *, by: Actor, now: datetime) -> IncidentEvent:
+    """Approve what is proposed now."""
+    return approve(it, "0" * 12 if it.proposal is None else it.proposal.digest[:12], by=by, now=now)
 
 
 def test_whoever_acknowledges_last_looks_into_it() -> None:
@@ -68,7 +73,7 @@ def test_a_closing_pages_only_when_the_incident_was_still_open() -> None:
 def test_a_critical_incident_is_closed_when_a_second_person_approves() -> None:
     proposed = _proposed()
     assert (proposed.state, proposed.conclusion) == (IncidentState.OPEN, None)
-    approved = approve(proposed, by=BOB, now=at(20))
+    approved = _approve(proposed, by=BOB, now=at(20))
 
     assert approved.kind is EventKind.CLOSED
     assert approved.incident.conclusion == replace(conclusion(by=ADA, seconds=10), approved_by=BOB)
@@ -94,38 +99,62 @@ def test_what_was_critical_once_stays_a_matter_for_two() -> None:
 )
 def test_nobody_approves_their_own_proposal_under_another_name(approver: Actor, why: str) -> None:
     with pytest.raises(RefusedError, match=why) as caught:
-        approve(_proposed(), by=approver, now=at(20))
+        _approve(_proposed(), by=approver, now=at(20))
     assert "account of their own" in caught.value.hint
 
 
 def test_two_people_who_both_became_root_are_two_people_where_the_kernel_knows_who_logged_in() -> None:
     proposed = close(_opened(Severity.CRITICAL), conclusion(by=person("Ada", uid=0, login=1000))).incident
-    assert approve(proposed, by=person("Bob", uid=0, login=1001), now=at(999)).kind is EventKind.CLOSED
+    assert _approve(proposed, by=person("Bob", uid=0, login=1001), now=at(999)).kind is EventKind.CLOSED
     with pytest.raises(RefusedError):
-        approve(proposed, by=person("Bob", uid=0), now=at(999))
+        _approve(proposed, by=person("Bob", uid=0), now=at(999))
 
 
 def test_a_finding_voids_the_proposal_and_the_approver_hears_of_it() -> None:
     later = absorb(_proposed(), finding(severity=Severity.CRITICAL, seconds=60)).incident
     assert (later.proposal, later.voided_at) == (None, at(60))
     with pytest.raises(RefusedError, match=r"a finding of .* came after it, and voided it") as caught:
-        approve(later, by=BOB, now=at(70))
+        _approve(later, by=BOB, now=at(70))
     assert "incidents close" in caught.value.hint
 
     again = close(later, conclusion(by=ADA, seconds=80)).incident
     assert again.voided_at is None
-    assert approve(again, by=BOB, now=at(90)).kind is EventKind.CLOSED
+    assert _approve(again, by=BOB, now=at(90)).kind is EventKind.CLOSED
 
 
 def test_without_a_proposal_there_is_nothing_to_approve() -> None:
     with pytest.raises(RefusedError, match=r"has no proposed closing$"):
-        approve(_opened(Severity.CRITICAL), by=BOB, now=at(1))
+        _approve(_opened(Severity.CRITICAL), by=BOB, now=at(1))
 
 
 def test_a_later_proposal_takes_the_place_of_the_one_before() -> None:
     second = close(_proposed(), conclusion(by=BOB, seconds=30)).incident
     assert second.proposal == conclusion(by=BOB, seconds=30)
-    assert approve(second, by=ADA, now=at(40)).kind is EventKind.CLOSED
+    assert _approve(second, by=ADA, now=at(40)).kind is EventKind.CLOSED
+
+
+@pytest.mark.parametrize("change", [{"root_cause": "another"}, {"references": ("T-9",)}, {"affected": "all of them"}])
+def test_an_approval_is_of_the_text_that_was_read_and_of_no_later_one(change: dict[str, object]) -> None:
+    read = _proposed()
+    assert read.proposal is not None
+    digest = read.proposal.digest
+    changed = close(read, replace(read.proposal, **change)).incident  # type: ignore[arg-type]
+    with pytest.raises(RefusedError, match="is not the closing that is proposed") as caught:
+        approve(changed, digest, by=BOB, now=at(50))
+    assert "incidents show" in caught.value.hint
+    closed = approve(read, digest[:12], by=BOB, now=at(50)).incident
+    assert closed.conclusion is not None
+    assert closed.conclusion.digest == digest
+
+
+@pytest.mark.parametrize("read", ["", "0" * 64, "\x1b[31m"])
+def test_an_approval_names_a_proposal(read: str) -> None:
+    proposed = _proposed()
+    assert proposed.proposal is not None
+    for name in (read, proposed.proposal.digest[:11]):
+        with pytest.raises(RefusedError, match="is not the closing") as caught:
+            approve(proposed, name, by=BOB, now=at(50))
+        assert "\x1b" not in str(caught.value)
 
 
 def test_a_closed_incident_is_done_with_and_the_next_finding_is_another_one() -> None:
@@ -133,7 +162,7 @@ def test_a_closed_incident_is_done_with_and_the_next_finding_is_another_one() ->
     for step in (
         lambda: acknowledge(closed, by=BOB, now=at(99)),
         lambda: close(closed, conclusion(by=BOB)),
-        lambda: approve(closed, by=BOB, now=at(99)),
+        lambda: _approve(closed, by=BOB, now=at(99)),
         lambda: recover(closed, recovery()),
     ):
         with pytest.raises(ValueError, match="closed"):
@@ -210,7 +239,7 @@ class Life(RuleBasedStateMachine):
                 case "close":
                     self._note(close(before, replace(conclusion(), by=who, concluded_at=now)))
                 case _:
-                    self._note(approve(before, by=who, now=now))
+                    self._note(_approve(before, by=who, now=now))
         except RefusedError:
             assert self.current == before
             mistaken = before.proposal is None or before.proposal.by.same_as(who)

@@ -21,6 +21,7 @@ any_signs = st.builds(
     control=st.booleans(),
     yardstick=st.sampled_from([DIRECT, REFERENCE]),
     departure=st.sampled_from(Departure),
+    calls=st.sampled_from(Departure),
     other_id=st.booleans(),
     reference=st.sampled_from([None, False, True]),
     changed=roles,
@@ -52,6 +53,7 @@ def test_nobody_is_suspected_exactly_where_nothing_is_off(signs: Signs) -> None:
         not signs.control
         and not signs.unreachable
         and signs.departure is Departure.NONE
+        and signs.calls is Departure.NONE
         and signs.reference is not True
         and not signs.changed
         and not signs.resists
@@ -61,7 +63,8 @@ def test_nobody_is_suspected_exactly_where_nothing_is_off(signs: Signs) -> None:
 
 @given(any_signs)
 def test_a_wrapper_is_never_suspected_of_what_the_direct_channel_shows_too(signs: Signs) -> None:
-    if attribute(dataclasses.replace(signs, departure=Departure.NONE)).suspect is Suspect.WRAPPER:
+    words = dataclasses.replace(signs, departure=Departure.NONE, calls=Departure.NONE)
+    if attribute(words).suspect is Suspect.WRAPPER:
         assert DIRECT not in signs.resists
         assert signs.reference is not True
 
@@ -74,6 +77,12 @@ def test_a_wrapper_is_never_suspected_of_what_the_direct_channel_shows_too(signs
         (Signs(departure=Departure.WORDS), Suspect.WRAPPER),
         (Signs(departure=Departure.WORDS, other_id=True), Suspect.WRAPPER),
         (Signs(departure=Departure.AFTER), Suspect.WRAPPER),
+        (Signs(calls=Departure.WORDS), Suspect.WRAPPER),
+        (Signs(calls=Departure.WORDS, other_id=True), Suspect.WRAPPER),
+        (Signs(calls=Departure.WORDS, departure=Departure.WHOLE), Suspect.PROVIDER),
+        (Signs(calls=Departure.WORDS, changed=only(DIRECT)), Suspect.DEPLOYED_MODEL),
+        (Signs(calls=Departure.WHOLE, other_id=True), Suspect.PROVIDER),
+        (Signs(calls=Departure.WHOLE), Suspect.UNKNOWN),
         (Signs(departure=Departure.WORDS, reference=True), Suspect.WRAPPER),
         (Signs(departure=Departure.WHOLE, other_id=True), Suspect.PROVIDER),
         (Signs(departure=Departure.WHOLE), Suspect.PROVIDER),

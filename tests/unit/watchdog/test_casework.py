@@ -16,7 +16,7 @@ from watchdog.desk import Desk
 from watchdog.domain.acts import Acknowledge, Approve, Close
 from watchdog.domain.conclusions import Disposition
 from watchdog.domain.findings import Severity
-from watchdog.domain.incidents import EventKind, IncidentState
+from watchdog.domain.incidents import EventKind, IncidentEvent, IncidentState
 from watchdog.domain.notices import Notice
 from watchdog.errors import ConfigError, LedgerError
 
@@ -37,6 +37,11 @@ def _close(incident: str, **changes: object) -> Close:
     return Close(incident=incident, **said)  # type: ignore[arg-type]
 
 
+def _approval(proposed: IncidentEvent) -> Approve:
+    assert proposed.incident.proposal is not None
+    return Approve(incident=proposed.incident.id, proposal=proposed.incident.proposal.digest)
+
+
 def _opened(desk: Desk, severity: Severity = Severity.ERROR) -> str:
     desk.report([], [finding(severity=severity)])
     (due,) = desk.ledger.due(at(0), 10)
@@ -53,10 +58,11 @@ def test_a_closing_of_an_open_incident_is_told_so_that_the_pager_resolves(desk: 
 def test_an_acknowledgement_and_a_proposal_wake_nobody(desk: Desk) -> None:
     id_ = _opened(desk, Severity.CRITICAL)
     _work(desk).perform(Acknowledge(incident=id_, note="on it"), ADA)
-    assert _work(desk).perform(_close(id_), ADA).kind is EventKind.CLOSE_PROPOSED
+    proposed = _work(desk).perform(_close(id_), ADA)
+    assert proposed.kind is EventKind.CLOSE_PROPOSED
     assert len(desk.ledger.due(at(200), 10)) == 1
 
-    assert _work(desk, 120).perform(Approve(incident=id_), BOB).kind is EventKind.CLOSED
+    assert _work(desk, 120).perform(_approval(proposed), BOB).kind is EventKind.CLOSED
     assert len(desk.ledger.due(at(200), 10)) == 2
 
 
@@ -70,12 +76,13 @@ def test_after_a_recovery_a_closing_is_only_recorded(desk: Desk) -> None:
 
 def test_what_is_refused_leaves_no_trace_and_says_what_to_do(desk: Desk) -> None:
     id_ = _opened(desk, Severity.CRITICAL)
-    _work(desk).perform(_close(id_), ADA)
+    proposed = _work(desk).perform(_close(id_), ADA)
     ledger = desk.ledger
     assert isinstance(ledger, MemoryLedger)
     before = list(ledger.decisions)
     refused = (
-        (Approve(incident=id_), ADA, "second person"),
+        (_approval(proposed), ADA, "second person"),
+        (Approve(incident=id_, proposal="0" * 12), BOB, "is not the closing that is proposed"),
         (_close(id_, root_cause=" "), ADA, "root cause"),
         (_close(id_, disposition=Disposition.TRUE), ADA, "also needs"),
         (_close(id_, affected="a\0b"), ADA, r"U\+0000"),
@@ -87,7 +94,7 @@ def test_what_is_refused_leaves_no_trace_and_says_what_to_do(desk: Desk) -> None
             _work(desk).perform(act, actor)
         assert caught.value.hint
     with pytest.raises(LedgerError):
-        _work(desk).perform(Approve(incident="zz"), ADA)
+        _work(desk).perform(Approve(incident="zz", proposal="0" * 12), ADA)
     assert ledger.decisions == before
 
 
@@ -99,8 +106,8 @@ def test_the_rows_of_a_life_are_what_its_leaves_fold_to(tmp_path: Path) -> None:
         _work(desk).perform(Acknowledge(incident=id_, note="on it"), person("Ada", uid=0, login=1000))
         _work(desk, 110).perform(_close(id_), ADA)
         desk.report([], [finding(severity=Severity.CRITICAL, seconds=120)])
-        _work(desk, 130).perform(_close(id_, references=("T-1", "T-2"), affected="nobody"), ADA)
-        _work(desk, 140).perform(Approve(incident=id_), BOB)
+        proposed = _work(desk, 130).perform(_close(id_, references=("T-1", "T-2"), affected="nobody"), ADA)
+        _work(desk, 140).perform(_approval(proposed), BOB)
 
     rows = sqlite3.connect(path)
     rows.row_factory = sqlite3.Row

@@ -83,9 +83,10 @@ def test_a_request_is_done_by_the_daemon_and_wakes_the_post(world: World) -> Non
 
 def test_what_is_refused_or_failed_is_told_apart(world: World) -> None:
     request = world.request()
-    refused = _ask(world, Request(errand="incident", what={**request.what, "verb": "approve"}, by="Ada"))  # type: ignore[dict-item]
+    approval = {"verb": "approve", "proposal": "0" * 12}
+    refused = _ask(world, Request(errand="incident", what={**request.what, **approval}, by="Ada"))  # type: ignore[dict-item]
     assert (refused.outcome, "no proposed closing" in refused.problem) == ("refused", True)
-    failed = _ask(world, Request(errand="incident", what={"verb": "approve", "incident": "zz"}, by="Ada"))
+    failed = _ask(world, Request(errand="incident", what={"incident": "zz", **approval}, by="Ada"))
     assert failed.outcome == "failed"
     unknown = _ask(world, Request(errand="make-coffee", what=None, by="Ada"))
     assert "version" in unknown.hint
@@ -140,7 +141,7 @@ def test_whatever_a_line_holds_it_gets_an_answer_and_changes_nothing(line: bytes
     assert (said.outcome, done) == ("refused", [])
 
 
-@given(what=JSON | st.dictionaries(st.sampled_from(["verb", "incident", "note"]), JSON | st.just("approve")))
+@given(what=JSON | st.dictionaries(st.sampled_from(["verb", "incident", "proposal"]), JSON | st.just("approve")))
 def test_whatever_is_asked_of_an_errand_it_gets_an_answer(what: object) -> None:
     ledger = MemoryLedger()
     line = json.dumps({"errand": "incident", "what": what, "by": "Ada"}).encode()

@@ -50,7 +50,7 @@ class World:
             now=self.now,
             read=self._read,
             verify=self._verify,
-            expected=lambda digest: digest in self.expected,
+            expected=lambda target, digest: target == "t" and digest in self.expected,
         )
 
     def look(self, *, unless_since: datetime | None = None) -> list[Inspected]:

@@ -18,6 +18,7 @@ from storage.ledger import SqliteLedger
 from storage.memory import MemoryLedger
 from storage.record import open_record
 from tests.builders import at
+from watchdog.blind_findings import BLIND
 from watchdog.desk import Desk
 from watchdog.domain.decisions import Compared, Enrolled
 from watchdog.domain.exchanges import ChannelRole, Exchange, Reason, Request, Unsaid
@@ -228,6 +229,40 @@ def test_a_temperature_that_is_refused_later_is_a_downgrade_and_no_blindness() -
     for _ in range(4):
         world.run(_at_no_temperature)
     assert world.open_rules() == {DOWNGRADE}
+
+
+LOSSES: dict[str, dict[str, object]] = {
+    "the list is refused": {"tokens_said": Unsaid.REFUSED},
+    "the list has no probabilities": {"tokens_said": Unsaid.NO_PROBABILITIES},
+    "the temperature is refused": {"temperature_honoured": False},
+    "the temperature and the list are refused": {"temperature_honoured": False, "tokens_said": Unsaid.REFUSED},
+    "hidden reasoning is switched on": {"hidden_reasoning": True},
+    "replies come out of a cache": {"cached": True},
+    "the model is not named": {"model": ""},
+}
+
+
+NOT_COMPARED_AT_ALL = {
+    "the temperature and the list are refused",
+    "hidden reasoning is switched on",
+    "replies come out of a cache",
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_whatever_a_channel_ceases_to_do_is_one_downgrade_that_ends_when_it_is_back(name: str) -> None:
+    world = World()
+    world.enrol()
+    for _ in range(5):
+        world.run(lambda it: replace(it, **LOSSES[name]))  # type: ignore[arg-type]
+    expected = {DOWNGRADE, BLIND} if name in NOT_COMPARED_AT_ALL else {DOWNGRADE}
+    assert world.open_rules() == expected
+    assert isinstance(world.ledger, MemoryLedger)
+    assert sorted(it.rule for it in world.ledger.incidents()) == sorted(expected)
+    back = world.run(_honest)
+    assert back.findings == ()
+    assert {it.rule for it in back.recoveries} == expected
+    assert world.open_rules() == set()
 
 
 def test_the_count_of_a_downgrade_survives_a_restart(tmp_path: Path) -> None:

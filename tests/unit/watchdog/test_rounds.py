@@ -9,8 +9,10 @@ import pytest
 from detectors.sequential import RateTest
 from probes.channels.scripted import CannedChannel
 from storage.memory import MemoryLedger
-from tests.builders import NOW, at, baseline, span
+from tests.builders import NOW, at, baseline, span, threshold
+from watchdog.blind_findings import BASELINE
 from watchdog.desk import Desk
+from watchdog.domain.banks import Threshold
 from watchdog.domain.comparisons import Comparison, Examined
 from watchdog.domain.decisions import Compared, Enrolled, RoundDone
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Reason, Request, Speaker
@@ -44,8 +46,8 @@ class WordComparator:
 
     digest: str = "m"
 
-    def threshold(self, gaps: Sequence[float]) -> float:
-        return 0.5
+    def threshold(self, gaps: Sequence[float]) -> Threshold:
+        return threshold()
 
     def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
         if delivered.reply == "garbled":
@@ -212,7 +214,8 @@ def test_a_repeated_finding_is_recorded_and_pages_nobody_again() -> None:
     assert len(world.ledger.due(world.now(), 10)) == 1
 
 
-@pytest.mark.parametrize("reason", list(Reason))
+# What is unspellable is a reply, and a finding.
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.UNSPELLABLE}))
 def test_no_failure_of_a_channel_counts_as_clean_or_as_an_edit(reason: Reason) -> None:
     world = World(probes=True)
     world.enrol()
@@ -254,12 +257,19 @@ def test_a_target_that_was_never_enrolled_is_an_error_with_the_command_to_run() 
     assert "baseline --target t" in caught.value.hint
 
 
-def test_other_weights_than_the_enrolled_ones_are_an_error_not_a_finding() -> None:
-    world = World()
+def test_with_other_weights_than_the_enrolled_ones_nothing_is_compared_and_corrections_go_on() -> None:
+    world = World(probes=True)
+    world.says = lambda request: "yes"
     world.enrol()
     other = replace(world.target, comparator=WordComparator(digest="other"))
-    with pytest.raises(ConfigError, match="other weights"):
-        world.rounds.run(other)
+    report = world.rounds.run(other)
+    assert (report.done.compared, report.done.judged) == (0, 4)
+    assert [it.rule for it in report.findings] == [BASELINE]
+    assert "other weights" in report.blind
+    assert world.open_rules() == [BASELINE]
+
+    world.rounds.run(world.target)
+    assert world.open_rules() == []
 
 
 def test_a_correction_resisted_more_often_than_when_enrolled_opens_an_incident() -> None:
@@ -359,4 +369,5 @@ def test_a_page_says_what_it_promises_and_for_the_whole_installation() -> None:
     world.says = lambda request: "It is risky."
     (finding,) = world.rounds.run(world.target).findings
     assert "in 1,000 lifetimes of this stream" in finding.promise
-    assert finding.promise.endswith("the whole installation is allowed 0.1 false incidents a year")
+    assert finding.promise.startswith("the evidence passed 1,645 to 1 (arming 1), whatever it is now: ")
+    assert finding.promise.endswith("of the 0.1 false incidents a year that the whole installation is allowed")

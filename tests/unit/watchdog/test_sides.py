@@ -11,9 +11,11 @@ from detectors.divergence.scorings import remeasure
 from detectors.sequential import RateTest, observe
 from probes.channels.scripted import CannedChannel
 from storage.memory import MemoryLedger
-from tests.builders import at, span
+from tests.builders import at, span, threshold
 from tests.watching import YesProbe
+from watchdog.blind_findings import BASELINE
 from watchdog.desk import Desk
+from watchdog.domain.banks import Threshold
 from watchdog.domain.comparisons import Comparison, Examined
 from watchdog.domain.decisions import Compared, WeightsChecked
 from watchdog.domain.exchanges import ChannelRole, Exchange, Reason, Request
@@ -55,8 +57,8 @@ class Words:
     digest: str
     meets_again: bool = True
 
-    def threshold(self, gaps: Sequence[float]) -> float:
-        return 0.5
+    def threshold(self, gaps: Sequence[float]) -> Threshold:
+        return threshold()
 
     def compare(self, request: Request, delivered: Exchange, *, tau: float) -> Examined:
         flagged = any(word in delivered.reply for word in self.words)
@@ -150,6 +152,24 @@ def test_edited_words_are_the_wrappers_and_the_control_beside_them_is_clean() ->
     assert (finding.control.hits, finding.control.channel) == (0, DIRECT)
     assert finding.control.trials == 3
     assert "own replies: 0 of 3 flagged" in str(finding.control)
+
+
+def test_refusals_out_of_a_drawer_are_told_from_another_model_by_asking_on_after_the_alarm() -> None:
+    world = World()
+    world.enrol()
+    drawer = itertools.cycle(["Sorry, this is too risky for me to say.", "Too risky.", "No: that is a risky thing."])
+    world.direct_model.meets_again = False
+    world.says[DELIVERED] = lambda request: next(drawer)
+    report = world.run()
+    assert (len(report.compared), only(report, EDITED).suspect) == (15, Suspect.WRAPPER)
+    assert len(world.rounds.run(world.target).compared) == 3
+
+    other = World()
+    other.enrol()
+    other.direct_model.meets_again = False
+    other.says[DELIVERED] = lambda request: f"{request.messages[-1].text}? That is risky, I would say."
+    report = other.run()
+    assert (len(report.compared), only(report, EDITED).suspect) == (15, Suspect.PROVIDER)
 
 
 def test_a_control_that_is_flagged_too_means_the_watchdog_and_opens_its_own_incident() -> None:
@@ -340,13 +360,14 @@ def test_a_deployed_model_that_differs_from_the_reference_at_enrolment_is_told()
     assert (incident.rule, incident.subject) == (STANDING, "t/direct")
 
 
-def test_a_reference_with_other_weights_than_enrolled_stops_the_round_before_it_asks() -> None:
+def test_a_reference_with_other_weights_than_enrolled_is_blind_and_nothing_is_asked_to_compare() -> None:
     world = World(reference=True)
     world.enrol()
     asked = len(world.channels[DELIVERED].requests)
     world.reference_model.digest = "changed"
-    with pytest.raises(ConfigError, match="other weights than the reference channel"):
-        world.rounds.run(world.target)
+    report = world.rounds.run(world.target)
+    assert [it.rule for it in report.findings] == [BASELINE]
+    assert "other weights than now: reference" in report.blind
     assert len(world.channels[DELIVERED].requests) == asked
 
 
