@@ -2,7 +2,7 @@
 
 from watchdog.domain.comparisons import Span
 from watchdog.domain.conclusions import Conclusion
-from watchdog.domain.findings import Finding
+from watchdog.domain.findings import Finding, Suspect
 from watchdog.domain.incidents import EventKind, IncidentEvent
 from watchdog.domain.text import printable
 
@@ -24,7 +24,7 @@ def title(event: IncidentEvent) -> str:
 
 
 def page(event: IncidentEvent, checkpoint: str | None = None) -> str:
-    """Return the whole page as plain text; it holds the model's words, never a probe's or a question's.
+    """Return the whole page as plain text; it holds the model's words, never a probe's, a question's or a customer's.
 
     The checkpoint at its end makes of every mailbox a witness of the record.
     """
@@ -43,6 +43,8 @@ def page(event: IncidentEvent, checkpoint: str | None = None) -> str:
 
 
 def _finding(finding: Finding) -> list[str]:
+    if finding.suspect is Suspect.CLIENT:
+        return _about_a_client(finding)
     return [
         f"Suspect        {finding.suspect.replace('_', ' ')}",
         f"Who            {finding.attribution}",
@@ -52,6 +54,18 @@ def _finding(finding: Finding) -> list[str]:
         *([] if finding.control is None else [f"Control        {finding.control}"]),
         f"What now       {finding.next_step}",
         f"Promise        {finding.promise}",
+    ]
+
+
+def _about_a_client(finding: Finding) -> list[str]:
+    """Return the lines for a client of the API: whom to stop, since when, how sure. None of its words is in them."""
+    return [
+        f"Rule           {finding.rule}",
+        f"Client         {printable(finding.attribution)}",
+        f"Since          {_when(finding.since)}",
+        f"Evidence       {finding.how_sure}",
+        f"Promise        {printable(finding.promise)}",
+        f"What now       {finding.next_step}",
     ]
 
 

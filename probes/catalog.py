@@ -12,11 +12,11 @@ from probes.channels.codec import Codec
 from probes.channels.config import HttpConfig, ScriptedConfig, WeightsConfig
 from probes.format import FormatProbe
 from probes.goal import GoalProbe
-from probes.plugins import Extensible
 from probes.stop import StopProbe
 from probes.undo import UndoProbe
 from watchdog.config.model import KindSection
 from watchdog.domain.exchanges import ChannelRole
+from watchdog.plugins import Extensible
 from watchdog.ports import BenignEngines, Channel, Clock, Probe, Scorer
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError
 
-from storage import exhibits, files
+from storage import exhibits, files, log_keeping
 from storage.chain import Change, KeyChain, key_chain, own_keys
 from storage.checkpoint import Checkpoint
 from storage.codec import decode
@@ -102,6 +102,7 @@ def audit_beside(
         progress(pass_.tree.size)
     head = connection.execute(select(AUDITED["tree"]).where(AUDITED["tree"].c.id == 0)).one_or_none()
     pass_.exhibits += exhibits.naming_faults(connection, AUDITED["exhibit"])
+    pass_.exhibits += log_keeping.text_faults(connection, AUDITED["customer_text"])
     derived = list(shape.rest)
     if not pass_.unfoldable:
         derived += differences(connection, without={it.name for it in shape.altered})

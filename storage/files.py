@@ -17,6 +17,8 @@ from watchdog.errors import LedgerBrokenError, LedgerError, LedgerFullError, Led
 # DELETE with EXTRA is durable on every SQLite, also on those with the WAL-reset fault, and keeps the record one file
 # that can be copied whole. docs/decisions/0005 has what it costs.
 _DURABLE = {"journal_mode": "delete", "synchronous": "3", "foreign_keys": "1", "trusted_schema": "0"}
+# What was erased on somebody's word must not be left in free pages of the file.
+_ERASING = "PRAGMA secure_delete=ON"
 # A reader, such as a long audit, holds up a commit while it reads; a daemon rather waits than loses a round.
 _PATIENT = "PRAGMA busy_timeout=30000"
 _CAREFUL = ("PRAGMA busy_timeout=5000", "PRAGMA foreign_keys=ON", "PRAGMA trusted_schema=OFF")
@@ -92,7 +94,7 @@ def open_for_writing(path: Path) -> Engine:
     """
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    engine = _engine(f"sqlite:///{path}", (*_CAREFUL, _PATIENT))
+    engine = _engine(f"sqlite:///{path}", (*_CAREFUL, _PATIENT, _ERASING))
     event.listen(engine, "connect", lambda raw, _record: _make_durable(raw, path))
     try:
         with engine.begin() as connection:

@@ -4,18 +4,21 @@ from functools import cache
 from typing import Protocol, assert_never
 
 import rfc8785
-from sqlalchemy import Table, Update, update
+from sqlalchemy import Delete, Table, Update, update
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from storage import schema
 from storage.change_rows import bank_rows, count_row, rollout_row
 from storage.codec import instant
 from storage.incident_rows import incident_rows
+from storage.log_rows import erasures, log_row
 from watchdog.domain.calls import CallComparison
 from watchdog.domain.decisions import (
     AbilitiesSeen,
+    Alarmed,
     Alive,
     BankMeasured,
+    ClientExpected,
     Compared,
     Decision,
     Enrolled,
@@ -24,8 +27,11 @@ from watchdog.domain.decisions import (
     IncidentChanged,
     Judged,
     KeyAdopted,
+    LogOpened,
+    LogRead,
     NoticeAnswered,
     NoticeQueued,
+    ReferenceFixed,
     Reloaded,
     RolloutDeclared,
     RolloutSeen,
@@ -39,6 +45,7 @@ from watchdog.domain.decisions import (
     SightChanged,
     Started,
     Stopped,
+    TextErased,
     Weighed,
     WeightsChecked,
 )
@@ -50,7 +57,7 @@ _OUTBOX_STATE = {Delivery.ACCEPTED: "accepted", Delivery.RETRY: "waiting", Deliv
 class Writer(Protocol):
     """Runs statements: at once, as a connection does, or many together."""
 
-    def execute(self, statement: Insert | Update, parameters: dict[str, object] | None = None, /) -> object:
+    def execute(self, statement: Insert | Update | Delete, parameters: dict[str, object] | None = None, /) -> object:
         """Run a statement with the values of one row."""
         ...
 
@@ -94,6 +101,12 @@ def fold(writer: Writer, index: int, decision: Decision) -> None:  # noqa: C901,
             _put(writer, schema.comparison, index, _comparison(decision))
         case Judged():
             _put(writer, schema.verdict, index, _verdict(decision))
+        case LogOpened() | LogRead() | Alarmed() | ClientExpected() | ReferenceFixed():
+            _put_row(writer, index, log_row(decision))
+        case TextErased():
+            _put_row(writer, index, log_row(decision))
+            for erasure in erasures(decision):
+                writer.execute(erasure)
         case IncidentChanged():
             for table, row in incident_rows(decision):
                 _put(writer, table, index, row)
@@ -107,6 +120,10 @@ def fold(writer: Writer, index: int, decision: Decision) -> None:  # noqa: C901,
 
 def _put(writer: Writer, table: Table, index: int, row: dict[str, object]) -> None:
     writer.execute(_upsert(table), row | {"leaf": index})
+
+
+def _put_row(writer: Writer, index: int, pair: tuple[Table, dict[str, object]]) -> None:
+    _put(writer, pair[0], index, pair[1])
 
 
 @cache

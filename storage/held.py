@@ -10,6 +10,8 @@ from storage.codec import encode
 from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import (
     AbilitiesSeen,
+    Alarmed,
+    ClientExpected,
     Compared,
     Decision,
     Enrolled,
@@ -60,6 +62,10 @@ class Overlay:
     """By notice id: what is known about each notice, and when it is tried next; None when it is not."""
     findings: set[str] = field(default_factory=set)
     """Ids of the findings that were taken in."""
+    alarms: dict[tuple[str, str, str], Alarmed] = field(default_factory=dict)
+    """The newest by rule, log and client."""
+    expected: dict[tuple[str, str, str], ClientExpected] = field(default_factory=dict)
+    """By log, client and rule."""
     _events: dict[str, IncidentEvent] = field(default_factory=dict)
 
     def take(self, decision: Decision, notice: Callable[[str], Due | None]) -> None:  # noqa: C901, PLR0912 - one line a kind
@@ -85,6 +91,10 @@ class Overlay:
                 self.rollout_counts[it.rollout, it.subject] = it
             case RoundDone():
                 self.rounds[decision.id] = decision
+            case Alarmed(alarm=it):
+                self.alarms[it.rule, it.log, it.client] = decision
+            case ClientExpected():
+                self.expected[decision.log, decision.client, decision.rule] = decision
             case IncidentChanged(event=it):
                 self.incidents[it.incident.id] = it.incident
                 self.findings |= set() if it.finding is None else {it.finding.id}

@@ -8,6 +8,7 @@ from storage.ledger import SqliteLedger, SqliteTransaction
 from storage.lookup import the_one
 from watchdog.domain.decisions import Decision
 from watchdog.domain.incidents import Incident, IncidentState
+from watchdog.domain.streamed import StreamState
 from watchdog.errors import LedgerBrokenError
 
 _T = TypeVar("_T")
@@ -22,6 +23,7 @@ class HoldingTransaction:
     def __init__(self, begin: int, held: Overlay, file: SqliteLedger | None) -> None:
         """Begin at a leaf. Without a file it asks memory alone: a page does not wait for a file that failed."""
         self.decisions: list[Decision] = []
+        self.states: list[StreamState] = []
         self.fault: LedgerBrokenError | None = None
         """What went wrong when the file was asked."""
         self._begin, self._file = begin, file
@@ -32,6 +34,10 @@ class HoldingTransaction:
         self.decisions.append(decision)
         self._overlays[0].take(decision, lambda _: None)
         return self._begin + len(self.decisions) - 1
+
+    def keep(self, state: StreamState) -> None:
+        """Keep how far a log was read, if the file takes it: what is not read any further waits in the log itself."""
+        self.states.append(state)
 
     def open_incident(self, fingerprint: str) -> Incident | None:
         """Return the open incident of a fingerprint."""

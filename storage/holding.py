@@ -11,6 +11,7 @@ from typing import Self
 from storage import outbox
 from storage.files import engine_name
 from storage.held import Held, Overlay
+from storage.held_logs import HeldLogs
 from storage.held_transaction import HoldingTransaction
 from storage.ledger import SqliteLedger
 from storage.reserve import LITTLE, Reserve
@@ -20,6 +21,7 @@ from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.notices import Due
 from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
+from watchdog.domain.streamed import StreamState
 from watchdog.errors import LedgerBrokenError, LedgerError, LedgerFullError, LedgerStalledError
 from watchdog.ports import Clock, LedgerState
 
@@ -86,8 +88,8 @@ class HoldingLedger:
             yield transaction
             if transaction.fault is not None:
                 self._trouble(transaction.fault)
-            if transaction.decisions:
-                self._take(tuple(transaction.decisions))
+            if transaction.decisions or transaction.states:
+                self._take(tuple(transaction.decisions), tuple(transaction.states))
 
     def flush(self) -> None:
         """Try to write what is held, for a second at most, and look whether there is still space. Never raises."""
@@ -104,6 +106,11 @@ class HoldingLedger:
                     return
             if not len(self._held):
                 self._look_for_space()
+
+    @property
+    def logs(self) -> HeldLogs:
+        """What the record has about query logs."""
+        return HeldLogs(self._reading)
 
     def baseline(self, rule: str, subject: str) -> Baseline | None:
         """Return the newest enrolment of a stream."""
@@ -207,11 +214,13 @@ class HoldingLedger:
         except LedgerError:
             return None
 
-    def _take(self, decisions: tuple[Decision, ...]) -> None:
+    def _take(self, decisions: tuple[Decision, ...], states: tuple[StreamState, ...]) -> None:
         self.flush()
-        if not len(self._held) and not self._broken and self._write(decisions):
+        if not len(self._held) and not self._broken and self._write(decisions, states):
             return
-        self._held.take(decisions, self._notice)
+        # A state without the decisions it led to would be false, and is made again from the log.
+        if decisions:
+            self._held.take(decisions, self._notice)
 
     def _write_some(self) -> bool:
         """Write the oldest of what is held, and after the last of it that it was held; say whether the file took it."""
@@ -226,25 +235,27 @@ class HoldingLedger:
             self._held = self._make_held()
         return True
 
-    def _write(self, decisions: tuple[Decision, ...]) -> bool:
+    def _write(self, decisions: tuple[Decision, ...], states: tuple[StreamState, ...] = ()) -> bool:
         """Write in one transaction, at the cost of the reserve if need be; say whether the file took it.
 
         Raises LedgerError when the decisions are at fault and not the file.
         """
         try:
-            self._commit(decisions)
+            self._commit(decisions, states)
         except LedgerFullError as exc:
             self._trouble(exc)
-            return self._reserve.release() and self._write(decisions)
+            return self._reserve.release() and self._write(decisions, states)
         except (LedgerStalledError, LedgerBrokenError) as exc:
             self._trouble(exc)
             return False
         return True
 
-    def _commit(self, decisions: tuple[Decision, ...]) -> None:
+    def _commit(self, decisions: tuple[Decision, ...], states: tuple[StreamState, ...]) -> None:
         with self._file.transaction() as transaction:
             for decision in decisions:
                 transaction.append(decision)
+            for state in states:
+                transaction.keep(state)
         self._size += len(decisions)
 
     def _held_back(self, last: int) -> HeldBack:

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Table, func, insert, select, update
 from sqlalchemy.exc import DatabaseError
 
-from storage import change_rows, exhibits, files, outbox, schema
+from storage import change_rows, exhibits, files, log_keeping, outbox, schema
 from storage.checkpoint import Checkpoint, sign_checkpoint
 from storage.codec import decode, decode_as, encode, instant
 from storage.fold import fold
@@ -40,6 +40,7 @@ from watchdog.domain.incidents import Incident, IncidentState
 from watchdog.domain.notices import Due
 from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
+from watchdog.domain.streamed import StreamState
 
 _D = TypeVar("_D")
 
@@ -113,6 +114,11 @@ class SqliteLedger:
         """Return the newest signed checkpoint; None when the last commit was not signed."""
         with self.reading() as connection:
             return connection.scalar(select(schema.tree.c.checkpoint))
+
+    @property
+    def logs(self) -> log_keeping.SqliteLogs:
+        """What the record has about query logs."""
+        return log_keeping.SqliteLogs(self.reading)
 
     def baseline(self, rule: str, subject: str) -> Baseline | None:
         """Return the newest enrolment of a stream."""
@@ -236,6 +242,10 @@ class SqliteTransaction:
         exhibits.keep(self._connection, index, decision)
         self._tree = self._tree.grow(body)
         return index
+
+    def keep(self, state: StreamState) -> None:
+        """Keep how far a log was read, and with what state."""
+        log_keeping.keep(self._connection, state)
 
     def open_incident(self, fingerprint: str) -> Incident | None:
         """Return the open incident of a fingerprint."""

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 import rfc8785
 
 from storage.codec import encode
+from storage.memory_logs import MemoryLogs
 from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import (
     AbilitiesSeen,
@@ -35,6 +36,7 @@ from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.notices import Due, Notice
 from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
+from watchdog.domain.streamed import StreamState
 from watchdog.errors import LedgerError
 
 
@@ -44,17 +46,18 @@ class MemoryLedger:
 
     decisions: list[Decision] = field(default_factory=list)
     _outbox: dict[str, tuple[Due, datetime | None]] = field(default_factory=dict)
+    _logs: MemoryLogs = field(default_factory=MemoryLogs)
     _turn: "threading.RLock" = field(default_factory=threading.RLock)
 
     @contextmanager
     def transaction(self) -> Iterator["MemoryLedger"]:
         """Begin; what happens in the block is forgotten when it raises."""
         with self._turn:
-            before = list(self.decisions), deepcopy(self._outbox)
+            before = list(self.decisions), deepcopy(self._outbox), self._logs.copy()
             try:
                 yield self
             except BaseException:
-                self.decisions, self._outbox = before
+                self.decisions, self._outbox, self._logs = before
                 raise
 
     def append(self, decision: Decision) -> int:
@@ -67,7 +70,17 @@ class MemoryLedger:
         elif isinstance(decision, NoticeAnswered):
             due, _ = self._outbox[decision.attempt.notice_id]
             self._outbox[due.notice.id] = replace(due, attempts=decision.attempt.number), decision.attempt.next_at
+        self._logs.take(decision)
         return len(self.decisions) - 1
+
+    def keep(self, state: StreamState) -> None:
+        """Keep how far a log was read, and with what state."""
+        self._logs.keep(state)
+
+    @property
+    def logs(self) -> MemoryLogs:
+        """What it has about query logs."""
+        return self._logs
 
     def open_incident(self, fingerprint: str) -> Incident | None:
         """Return the open incident of a fingerprint."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine, Table, select
 from sqlalchemy.exc import DatabaseError
 
-from storage import change_rows, files, schema
+from storage import change_rows, files, log_keeping, schema
 from storage.codec import decode_as
 from storage.lookup import incident_by_prefix
 from storage.shares import newest_shares
@@ -16,6 +16,7 @@ from watchdog.domain.banks import BenignBank
 from watchdog.domain.decisions import AbilitiesSeen, Compared, Enrolled, IncidentChanged, Judged, SharesAllotted
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
+from watchdog.domain.queries import Alarm
 from watchdog.domain.rollouts import Rollout, RolloutCount
 
 
@@ -74,6 +75,16 @@ class SqliteReader:
                     decision = decode_as(kind, row.body, index=row.idx)
                     found[decision.id] = decision
         return [found[id_] for id_ in ids if id_ in found]
+
+    def alarms(self, ids: Sequence[str]) -> list[Alarm]:
+        """Return the alarms with these ids, with what the clients wrote as far as it was not erased."""
+        with self._engine.connect() as connection:
+            return log_keeping.alarms(connection, ids)
+
+    @property
+    def logs(self) -> log_keeping.SqliteLogs:
+        """What the record has about query logs."""
+        return log_keeping.SqliteLogs(self._engine.connect)
 
     def baseline(self, rule: str, subject: str) -> Baseline | None:
         """Return the newest enrolment of a stream, if there is one."""

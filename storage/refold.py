@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import Connection, MetaData, Table, Update, create_engine, event, except_, insert, select
+from sqlalchemy import Connection, Delete, MetaData, Table, Update, create_engine, event, except_, insert, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.exc import DatabaseError
@@ -89,9 +89,9 @@ class _Together:
     No derived table depends on another, so that only the order within each of them matters.
     """
 
-    waiting: dict[Table, list[tuple[Insert | Update, list[dict[str, object]]]]] = field(default_factory=dict)
+    waiting: dict[Table, list[tuple[Insert | Update | Delete, list[dict[str, object]]]]] = field(default_factory=dict)
 
-    def execute(self, statement: Insert | Update, parameters: dict[str, object] | None = None, /) -> None:
+    def execute(self, statement: Insert | Update | Delete, parameters: dict[str, object] | None = None, /) -> None:
         runs = self.waiting.setdefault(cast("Table", statement.table), [])
         if parameters is None or not runs or runs[-1][0] is not statement:
             runs.append((statement, []))

@@ -1,4 +1,7 @@
-"""The tables of a ledger. `leaf` is the record; every other table is folded from it and can be made again."""
+"""The tables of a ledger. `leaf` is the record; the tables in `DERIVED` are folded from it and can be made again.
+
+What is neither is kept beside the leaves, because it is no decision: exhibits, and how far a log was read.
+"""
 
 from sqlalchemy import REAL, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
@@ -390,6 +393,122 @@ outbox = _table(
 )
 Index("outbox_due", outbox.c.next_at, sqlite_where=text("state = 'waiting'"))
 
+alarm = _table(
+    "alarm",
+    _text("id", "Id of the alarm.", key=True),
+    _text("log", "The query log."),
+    _text("client", "The client it is about."),
+    _text("rule", "The rule that alarmed."),
+    _text("segment", "The segment of clients whose base rate it was held against."),
+    _text("severity", "warning at the level of a ticket, critical at the level of a page."),
+    _text("since", "The first request that counted, by the log's time, UTC."),
+    _text("seen_at", "The request at which it alarmed, by the log's time, UTC."),
+    _real("evidence", "The evidence value then."),
+    _real("threshold", "The level that it passed."),
+    _real("expected", "False alarms of the rule that are expected in a week at this level, at most."),
+    _real("base_rate", "The rate that is taken for benign."),
+    _int("hits", "Distinct requests that counted."),
+    _int("trials", "Distinct requests that could have."),
+    _text("said", "What happened, in words that are not the client's."),
+    _text("at", "When it was concluded, UTC."),
+    _from_leaf(),
+    comment="Alarms of online detectors. What the clients wrote is in `customer_text`, as long as it is not erased.",
+)
+Index("alarm_by_client", alarm.c.log, alarm.c.client, alarm.c.rule)
+
+log_read = _table(
+    "log_read",
+    _int("leaf", "Index of the leaf that this row was folded from.", key=True),
+    _text("kind", "log_opened or log_read."),
+    _text("log", "The query log."),
+    _text("at", "When, UTC."),
+    _int("lines", "Lines read since the leaf before; 0 when it was opened."),
+    _int("queries", "Requests in them."),
+    _int("ours", "Requests that were the watchdog's own probes."),
+    _text("malformed", "Lines that could not be read, by reason, as JSON."),
+    _text("newest", "The newest request, by the log's time, UTC; null when there was none.", null=True),
+    _text("position", "SHA-256 of the position afterwards, in hex."),
+    comment="How the reading of query logs went on.",
+)
+
+client_expected = _table(
+    "client_expected",
+    _text("log", "The query log.", key=True),
+    _text("client", "The client.", key=True),
+    _text("rule", "The rule.", key=True),
+    _real("rate", "Hits for each distinct request that are expected."),
+    _text("until", "Until when it holds, by the log's time, UTC; null when it does not end.", null=True),
+    _text("incident", "The incident that it was said about."),
+    _text("said_by", "Name of the person who said it."),
+    _int("said_by_uid", "User id that the person's process ran as."),
+    _int("said_by_login", "User id that logged in; null when not known.", null=True),
+    _text("reason", "Why."),
+    _text("at", "When, UTC."),
+    _from_leaf(),
+    comment="What people said is expected of clients; the newest word on each.",
+)
+
+log_reference = _table(
+    "log_reference",
+    _text("log", "The query log.", key=True),
+    _text("segment", "The segment of clients.", key=True),
+    _text("signal", "What is counted.", key=True),
+    _int("trials", "Distinct requests that it was settled from."),
+    _int("hits", "How many of them counted."),
+    _real("p0", "The rate that evidence is held against."),
+    _text("at", "When, UTC."),
+    _from_leaf(),
+    comment="What is taken for benign in each segment of each log.",
+)
+
+text_erased = _table(
+    "text_erased",
+    _int("leaf", "Index of the leaf that this row was folded from.", key=True),
+    _text("at", "When, UTC."),
+    _text("log", "Of which log; null for all.", null=True),
+    _text("client", "Of which client; null for all.", null=True),
+    _text("before", "Of requests before this instant, UTC; null for all.", null=True),
+    _int("texts", "How many texts there were."),
+    _text("erased_by", "Name of the person who had it done."),
+    _int("erased_by_uid", "User id that the person's process ran as."),
+    _int("erased_by_login", "User id that logged in; null when not known.", null=True),
+    _text("reason", "Why."),
+    comment="When texts of customers were erased, and on whose word.",
+)
+
+_NOT_FOLDED = "Not folded from the leaves, and left out of what `audit verify` compares: it is state, and no decision."
+
+log_position = _table(
+    "log_position",
+    _text("log", "The query log.", key=True),
+    _int("serial", "Counts what was kept of this log; 0 as long as it was not read."),
+    _int("version", "Version of the format of the position."),
+    _text("position", "The files, and how far each was read, as JSON."),
+    _text("at", "When, UTC."),
+    comment=f"How far each query log was read, with all effects in the ledger. {_NOT_FOLDED}",
+)
+
+log_state = _table(
+    "log_state",
+    _text("log", "The query log.", key=True),
+    _text("key", "What it is about.", key=True),
+    Column("body", LargeBinary, nullable=False, comment="The state, in a versioned format of its owner's."),
+    comment=f"What the detectors know at that position. {_NOT_FOLDED}",
+)
+
+customer_text = _table(
+    "customer_text",
+    _text("digest", "SHA-256 of the salt and the text, in hex; leaves of alarms name it.", key=True),
+    Column("salt", LargeBinary, nullable=False, comment="Random bytes; without them no text can be tried."),
+    _text("text", "What the customer wrote."),
+    _text("log", "The query log."),
+    _text("client", "The client."),
+    _text("at", "When the request came, by the log's time, UTC."),
+    comment="What customers wrote, until it is erased (`text_erased`); a row whose text does not give its digest is "
+    "ALTERED. Not folded from the leaves, which only have the digests.",
+)
+Index("customer_text_by_client", customer_text.c.log, customer_text.c.client)
+
 DERIVED = (
     run,
     signing_key,
@@ -411,6 +530,11 @@ DERIVED = (
     incident_event,
     finding,
     conclusion,
+    alarm,
+    log_read,
+    client_expected,
+    log_reference,
+    text_erased,
     outbox,
 )
 """Tables that `fold` writes, and that can be dropped and made again from the leaves."""

@@ -13,8 +13,8 @@ from watchdog.domain.findings import odds
 from watchdog.listing_findings import LOGPROBS, TOKEN_STREAM
 
 MARKED = (
-    "Which words were edited is a best explanation, not a proof: in a measurement on SmolLM2-135M-Instruct 181 of 184 "
-    "marked words had been edited, and 181 of 183 edited ones were marked (docs/benchmarks.md)."
+    "Which words were edited is a best explanation, not a proof: in a measurement on SmolLM2-135M-Instruct 309 of 321 "
+    "marked words had been edited, and 309 of 311 edited ones were marked (docs/benchmarks.md)."
 )
 """How far marked words can be trusted: measured, and promised for nothing else."""
 

@@ -11,9 +11,22 @@ from watchdog.asking import Answer, Request, ask, counter_path
 from watchdog.config.model import KindSection, NotifierSection, Settings
 from watchdog.domain.actors import Actor
 from watchdog.domain.acts import Act
+from watchdog.domain.decisions import ClientExpected, TextErased
 from watchdog.domain.incidents import IncidentEvent
+from watchdog.domain.log_acts import LogAct
 from watchdog.domain.rollouts import Rollout, RolloutAct
-from watchdog.errands import INCIDENT, ROLLOUT, pack, pack_rollout, run_errand, unpack, unpack_rollout
+from watchdog.errands import (
+    INCIDENT,
+    LOG,
+    ROLLOUT,
+    pack,
+    pack_log,
+    pack_rollout,
+    run_errand,
+    unpack,
+    unpack_log,
+    unpack_rollout,
+)
 from watchdog.errors import ConfigError, LedgerError, LedgerHeldError
 from watchdog.wiring import now, open_desk
 
@@ -75,6 +88,17 @@ def rollout(settings: Settings[KindSection, NotifierSection], act: RolloutAct, a
     """
     done = carry_out(settings, ROLLOUT, pack_rollout(act), actor)
     return unpack_rollout(done.result), done.by_daemon
+
+
+def say(
+    settings: Settings[KindSection, NotifierSection], act: LogAct, actor: Actor
+) -> tuple[ClientExpected | TextErased, bool]:
+    """Put on the record what a person says about a log's clients; return it, and whether the daemon took it.
+
+    Raises what `carry_out` does.
+    """
+    done = carry_out(settings, LOG, pack_log(act), actor)
+    return unpack_log(done.result), done.by_daemon
 
 
 def _done(answer: Answer) -> Done:

@@ -11,13 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from watchdog import own_faults
+from watchdog.app import App
 from watchdog.asking import counter_path
 from watchdog.clockwatch import ClockWatch
 from watchdog.config.load import Loaded
 from watchdog.counter import Counter
 from watchdog.domain.actors import Actor
 from watchdog.domain.decisions import Alive, Reloaded
-from watchdog.errands import run_errand
+from watchdog.errands import LOG, heard, run_errand
 from watchdog.errors import LedgerError, WatchdogError
 from watchdog.hatch import Hatch
 from watchdog.inspecting import Inspecting
@@ -29,10 +30,11 @@ from watchdog.rota import Rota
 from watchdog.seedbook import SeedBook
 from watchdog.status import status_path, write_snapshot
 from watchdog.supervision import Beat, Supervisor
+from watchdog.tailing import Tailing
 from watchdog.timers import ApTimers
 from watchdog.vitals import Vitals
 from watchdog.watch import INSPECTION, Watch
-from watchdog.wiring import DISTRIBUTION, App, now, read_config, rebuild
+from watchdog.wiring import DISTRIBUTION, now, read_config, rebuild
 
 _TICK_S = 1.0
 _SNAPSHOT_S = 3.0
@@ -88,7 +90,14 @@ class Daemon:
         seeds = self._ledger_path.with_name(self._ledger_path.name + ".seeds")
         self._seeds = SeedBook(seeds, self._hatch, clock)
         self._rota = Rota(self._seeds.seed, self._seeds.known, clock, monotonic)
-        self._vitals = Vitals(rota=self._rota, beats=(pulse, post_beat), now=clock, monotonic=monotonic)
+        self._tailing = Tailing(hatch=self._hatch, log=self._log, now=clock, monotonic=monotonic)
+        self._vitals = Vitals(
+            rota=self._rota,
+            beats=(pulse, post_beat),
+            now=clock,
+            monotonic=monotonic,
+            readers=self._tailing.beats,
+        )
         self._timers = timers or ApTimers()
         self._watch = Watch(
             rota=self._rota,
@@ -154,11 +163,12 @@ class Daemon:
 
     def _take_up(self, app: App) -> None:
         """Put an app in the place of the one that runs; nothing in here can fail half-way."""
-        every = _every(app.loaded)
+        every = _every(app)
         self._app, self._hatch.desk, self._post.courier = app, app.desk, app.courier
         self._seeds.plan({name: gap.total_seconds() for name, gap in every.items()})
         self._watch.watch(app.rounds, app.targets, every, enrolling=app.enrolling)
         self._inspecting.take_up(app.integrity)
+        self._tailing.take_up(app.logs)
 
     def _fire(self, name: str, due: datetime) -> None:
         if name == INSPECTION:
@@ -197,6 +207,8 @@ class Daemon:
                 f"the ledger cannot be written now ({state.problem}): what you did is held in memory",
                 hint="it is written as soon as that is over: look at `incidents show` then, before you do it again",
             )
+        if errand == LOG:
+            self._tailing.hear(*heard(result))
         return result
 
     def _refused(self, name: str) -> None:
@@ -230,6 +242,7 @@ class Daemon:
         self._log.info("daemon.stopping", why=self._why)
         self._counter.close()
         self._watch.stop()
+        self._tailing.stop(_DRAIN_S)
         self._timers.stop()
         deadline = self._monotonic() + _DRAIN_S
         while self._rota.totals().running and self._monotonic() < deadline:
@@ -241,7 +254,8 @@ class Daemon:
         self._log.info("daemon.stopped", rounds_abandoned=abandoned)
 
     def _line(self) -> str:
-        return f"{len(self._app.targets)} targets, {self._vitals.line()}"
+        logs = f"{len(self._app.logs)} logs, " if self._app.logs else ""
+        return f"{len(self._app.targets)} targets, {logs}{self._vitals.line()}"
 
     def _write_snapshot(self, *, stopping: bool = False) -> None:
         self._snapshot_beat.tick()
@@ -254,6 +268,7 @@ class Daemon:
             notices_delivered=self._post.delivered,
             logs_dropped=self._logs.sink.dropped,
             ledger=self._app.ledger.state,
+            logs=self._tailing.status(),
         )
         try:
             with self._writing:
@@ -262,5 +277,6 @@ class Daemon:
             self._log.error("status.failed", problem=exc.strerror)
 
 
-def _every(loaded: Loaded) -> Mapping[str, timedelta]:
-    return {name: it.every for it in loaded.settings.targets for name in it.measured}
+def _every(app: App) -> Mapping[str, timedelta]:
+    targets = app.loaded.settings.targets if app.role.probes else ()
+    return {name: it.every for it in targets for name in it.measured}

@@ -7,6 +7,7 @@ from watchdog.domain.decisions import Decision, IncidentChanged, NoticeQueued
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.incidents import IncidentEvent, absorb, recover
 from watchdog.domain.notices import Notice
+from watchdog.domain.streamed import StreamState
 from watchdog.errors import LedgerError
 from watchdog.ports import Ledger, LedgerTransaction
 from watchdog.rules import target_of
@@ -28,10 +29,12 @@ class Desk:
         decisions: Sequence[Decision],
         findings: Sequence[Finding] = (),
         recoveries: Sequence[Recovery] = (),
+        state: StreamState | None = None,
     ) -> None:
-        """Record the decisions, the incidents they open or close, and the notices these cause: all or nothing.
+        """Record the decisions, the incidents they open or close, the notices these cause, and a log's state.
 
-        Each finding says which changes were declared for its target, because these can hide, or explain, what it is.
+        All or nothing; but where the file cannot be written, the state is left out of what is held. Each finding says
+        which changes were declared for its target, because these can hide, or explain, what it is.
         """
         findings = [self._beside_declared(it) for it in findings]
         with self.ledger.transaction() as transaction:
@@ -45,6 +48,8 @@ class Desk:
                 current = transaction.open_incident(recovery.fingerprint)
                 if current is not None:
                     self.record(transaction, recover(current, recovery))
+            if state is not None:
+                transaction.keep(state)
 
     def _beside_declared(self, finding: Finding) -> Finding:
         target = target_of(finding.subject).partition("@")[0]

@@ -1,6 +1,7 @@
 """What can be asked of whoever holds the ledger, by one name each: the daemon does it, or a command on the file."""
 
-from typing import Annotated, TypeVar
+from collections.abc import Callable
+from typing import Annotated, TypeVar, assert_never
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -8,11 +9,15 @@ from watchdog.casework import Casework
 from watchdog.desk import Desk
 from watchdog.domain.actors import Actor
 from watchdog.domain.acts import Act
+from watchdog.domain.decisions import ClientExpected, TextErased
 from watchdog.domain.incidents import IncidentEvent
+from watchdog.domain.log_acts import Erase, Expect, LogAct
 from watchdog.domain.rollouts import Rollout, RolloutAct
 from watchdog.errors import ConfigError, LedgerError
+from watchdog.log_casework import LogCasework
 from watchdog.ports import Clock
 from watchdog.rollout_desk import RolloutDesk
+from watchdog.streaming import Streaming
 
 _T = TypeVar("_T")
 
@@ -24,6 +29,14 @@ ROLLOUT = "rollout"
 
 _ROLLOUT_ACTS: TypeAdapter[RolloutAct] = TypeAdapter(Annotated[RolloutAct, Field(discriminator="verb")])
 _ROLLOUTS: TypeAdapter[Rollout] = TypeAdapter(Rollout)
+
+LOG = "log"
+"""Say that a client is expected, or have texts erased; takes a `LogAct`, returns the decision."""
+
+_LOG_ACTS: TypeAdapter[LogAct] = TypeAdapter(Annotated[LogAct, Field(discriminator="verb")])
+_WORDS: TypeAdapter[ClientExpected | TextErased] = TypeAdapter(
+    Annotated[ClientExpected | TextErased, Field(discriminator="kind")]
+)
 _ACTS: TypeAdapter[Act] = TypeAdapter(Annotated[Act, Field(discriminator="verb")])
 _EVENTS: TypeAdapter[IncidentEvent] = TypeAdapter(IncidentEvent)
 
@@ -39,6 +52,8 @@ def run_errand(errand: str, what: object, actor: Actor, *, desk: Desk, now: Cloc
         case "rollout":
             act = _read(_ROLLOUT_ACTS, what)
             return _ROLLOUTS.dump_python(RolloutDesk(desk, now).perform(act, actor), mode="json")
+        case "log":
+            return _WORDS.dump_python(_log_act(_read(_LOG_ACTS, what), actor, LogCasework(desk, now)), mode="json")
         case _:
             raise ConfigError(
                 "the daemon does not know how to do this",
@@ -56,6 +71,11 @@ def pack_rollout(act: RolloutAct) -> object:
     return _ROLLOUT_ACTS.dump_python(act, mode="json")
 
 
+def pack_log(act: LogAct) -> object:
+    """Return what a person says about a log as JSON values."""
+    return _LOG_ACTS.dump_python(act, mode="json")
+
+
 def unpack(result: object) -> IncidentEvent:
     """Return the event that came of an act.
 
@@ -70,6 +90,33 @@ def unpack_rollout(result: object) -> Rollout:
     Raises LedgerError when it is none.
     """
     return _answer(_ROLLOUTS, result, "rollout list")
+
+
+def unpack_log(result: object) -> ClientExpected | TextErased:
+    """Return the decision that came of what a person said about a log.
+
+    Raises LedgerError when it is none.
+    """
+    return _answer(_WORDS, result, "logs status")
+
+
+def heard(result: object) -> tuple[str | None, Callable[[Streaming], None]]:
+    """Return which streams have to hear of what a person said, and how."""
+    match unpack_log(result):
+        case ClientExpected(log=log):
+            return log, Streaming.expect
+        case TextErased(log=log, client=client):
+            return log, lambda stream: stream.forget(client)
+
+
+def _log_act(act: LogAct, actor: Actor, casework: LogCasework) -> ClientExpected | TextErased:
+    match act:
+        case Expect():
+            return casework.expect(act, actor)
+        case Erase():
+            return casework.erase(act, actor)
+        case _:
+            assert_never(act)
 
 
 def _answer(of: TypeAdapter[_T], result: object, look_at: str) -> _T:

@@ -10,7 +10,9 @@ WatchdogError            says what, where and what to do
 │   │   └── LedgerFullError      … or there is no space
 │   ├── LedgerHeldError      another process is its writer
 │   └── LedgerBrokenError    an I/O or fsync error, or a damaged file: this process never writes it again
-└── NotifyError          a notifier could not hand a notice over; says whether to try again
+├── LogFileError         a file of recorded requests that somebody named cannot be read
+├── NotifyError          a notifier could not hand a notice over; says whether to try again
+└── LineError            a line of a query log is not what its format says; carries a named reason
 """
 
 from watchdog.domain.exchanges import Reason
@@ -79,3 +81,15 @@ class NotifyError(WatchdogError):
         super().__init__(problem, hint=hint)
         self.answer = answer
         self.retry_after_s = retry_after_s
+
+
+class LineError(WatchdogError):
+    """A line of a query log that is not what its format says. Never holds text of the line."""
+
+    def __init__(self, problem: str, *, hint: str, reason: str) -> None:
+        super().__init__(problem, hint=hint)
+        self.reason = reason
+
+
+class LogFileError(WatchdogError):
+    """A file of recorded requests that somebody named cannot be read."""

@@ -8,6 +8,7 @@ import structlog
 
 from watchdog.domain.decisions import Decision
 from watchdog.domain.findings import Finding, Recovery
+from watchdog.domain.streamed import StreamState
 from watchdog.errors import WatchdogError
 from watchdog.ports import FindingSink
 
@@ -37,12 +38,13 @@ class Hatch:
         decisions: Sequence[Decision],
         findings: Sequence[Finding] = (),
         recoveries: Sequence[Recovery] = (),
+        state: StreamState | None = None,
     ) -> None:
         """Hand on; raises AbandonedError when shut."""
         with self._lock:
             if self._shut:
                 raise AbandonedError
-            self.desk.report(decisions, findings, recoveries)
+            self.desk.report(decisions, findings, recoveries, state)
         if findings or recoveries:
             self._queued()
 

@@ -7,13 +7,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from watchdog.alarm_view import print_alarm
 from watchdog.certainty import MARKED, why_not_noise
 from watchdog.domain.calls import CallComparison
 from watchdog.domain.comparisons import Comparison, SideCheck
 from watchdog.domain.conclusions import LONGEST, SHOWN_DIGEST, Conclusion
 from watchdog.domain.decisions import Compared, Judged
+from watchdog.domain.findings import Finding
 from watchdog.domain.incidents import EventKind, Incident, IncidentEvent
 from watchdog.domain.logprobs import LogprobComparison
+from watchdog.domain.queries import Alarm
 from watchdog.domain.text import printable
 
 _MOST_EVIDENCE = 6
@@ -25,31 +28,24 @@ def print_incident(
     events: Sequence[IncidentEvent],
     evidence: Sequence[Compared | Judged],
     console: Console | None = None,
+    *,
+    alarms: Sequence[Alarm] = (),
+    show_text: bool = False,
 ) -> None:
-    """Print an incident; every text that a model or a receiver wrote is made harmless first."""
+    """Print an incident; every text that a model, a customer or a receiver wrote is made harmless first.
+
+    What customers wrote is redacted as well, unless `show_text`.
+    """
     console = console or Console(highlight=False)
     console.print(Text(f"{incident.state.upper()}  {incident.severity}  {incident.rule}", style="bold"))
     console.print(Text(printable(incident.summary)))
     findings = [event.finding for event in events if event.finding is not None]
-    if findings:
-        last = findings[-1]
-        facts = {
-            "Suspect": last.suspect.replace("_", " "),
-            "Who": last.attribution,
-            "Since": _when(last.since),
-            "How sure": last.how_sure,
-            "Not noise": why_not_noise(last.rule, evidence),
-            "Control": None if last.control is None else str(last.control),
-            "What now": last.next_step,
-            "Promise": last.promise,
-        }
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold", no_wrap=True)
-        grid.add_column()
-        for name, fact in facts.items():
-            if fact is not None:
-                grid.add_row(name, Text(printable(fact, 600)))
-        console.print(grid)
+    if alarms:
+        print_alarm(alarms[-1], console, show_text=show_text, heading=False)
+        if len(alarms) > 1:
+            console.print(f"The newest of {len(alarms)} alarms; `--json` has them all", markup=False)
+    elif findings:
+        _print_facts(console, findings[-1], evidence)
     _print_people(console, incident)
     for it in evidence[:_MOST_EVIDENCE]:
         console.print()
@@ -63,6 +59,26 @@ def print_incident(
         if event.kind is not EventKind.REPEATED:
             note = f": {printable(event.note)}" if event.note else ""
             console.print(f"{_when(event.at)}  {_WORDS.get(event.kind, event.kind)}{_by(event)}{note}", markup=False)
+
+
+def _print_facts(console: Console, last: Finding, evidence: Sequence[Compared | Judged]) -> None:
+    facts = {
+        "Suspect": last.suspect.replace("_", " "),
+        "Who": last.attribution,
+        "Since": _when(last.since),
+        "How sure": last.how_sure,
+        "Not noise": why_not_noise(last.rule, evidence),
+        "Control": None if last.control is None else str(last.control),
+        "What now": last.next_step,
+        "Promise": last.promise,
+    }
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    for name, fact in facts.items():
+        if fact is not None:
+            grid.add_row(name, Text(printable(fact, 600)))
+    console.print(grid)
 
 
 def _has_spans(it: Compared) -> bool:

@@ -12,6 +12,9 @@ RELOAD = "config.reload"
 UNRECORDED = "blind.round"
 """Rounds of a target end in an error, so that nothing about them is recorded."""
 
+UNREAD = "blind.log"
+"""A query log cannot be read, or what a detector needs of it."""
+
 FULL = "ledger.full"
 """There is no space for the ledger."""
 
@@ -60,6 +63,20 @@ def rounds_unrecorded(target: str, problem: str, *, failures: int, at: datetime)
 def round_recorded(target: str, at: datetime) -> Recovery:
     """Return the recovery that a recorded round is."""
     return Recovery(rule=UNRECORDED, subject=target, by="1-recorded-round", seen_at=at)
+
+
+def log_unread(log: str, problem: str, *, since: datetime, at: datetime) -> Finding:
+    """Conclude that a query log is not being read although it should be."""
+    first = (problem.splitlines() or [""])[0]
+    return _own(
+        rule=UNREAD,
+        subject=log,
+        severity=Severity.ERROR,
+        summary=f"{log}: the log is not being read: {printable(first, 240)}",
+        next_step="Read `corrigibility-watchdog logs status`; the problem named above says what to do.",
+        since=since,
+        at=at,
+    )
 
 
 def ledger_trouble(state: LedgerState, at: datetime) -> Finding:

@@ -5,7 +5,7 @@ Implementations satisfy a protocol without inheriting from it. Properties are re
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +15,16 @@ from watchdog.domain.abilities import Abilities
 from watchdog.domain.banks import Engine, Threshold
 from watchdog.domain.calls import CallComparison
 from watchdog.domain.comparisons import Examined
-from watchdog.domain.decisions import Compared, Decision, IncidentChanged, Judged, SharesAllotted, WeightsChecked
+from watchdog.domain.decisions import (
+    Alarmed,
+    ClientExpected,
+    Compared,
+    Decision,
+    IncidentChanged,
+    Judged,
+    SharesAllotted,
+    WeightsChecked,
+)
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole, Exchange, Message, Request
 from watchdog.domain.exhibits import Exhibit
@@ -23,8 +32,10 @@ from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
 from watchdog.domain.logprobs import LogprobsExamined
 from watchdog.domain.notices import Due, Notice
+from watchdog.domain.queries import Alarm, DetectorState, Expectation, LogChunk, LogPosition, Query, Reference
 from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
+from watchdog.domain.streamed import Kept, StreamState
 from watchdog.domain.tools import Tool
 from watchdog.domain.verdicts import Arm, Case, Question, Verdict
 from watchdog.errors import ChannelError
@@ -255,6 +266,90 @@ class Observe(Protocol):
         ...
 
 
+class QueryLog(Protocol):
+    """A watched API's log: lines that are read once each, from where the last commit left off."""
+
+    def read(self, most: int) -> LogChunk:
+        """Return the next lines, about `most` bytes of them, and the position after them; none when there are none yet.
+
+        The file is the buffer: what is not read yet waits there. Never raises for what is in a line; a file that cannot
+        be read is a gap with a reason.
+        """
+        ...
+
+    def resume(self, position: LogPosition) -> None:
+        """Go on from a position that was committed earlier."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
+class LogFormat(Protocol):
+    """How one kind of log writes its lines."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        ...
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of a Query that this format can carry at all."""
+        ...
+
+    def parse(self, line: bytes) -> Sequence[Query]:
+        """Return the requests in one line; none in a line of another purpose.
+
+        Raises LineError, with no text of the line in it, when the line is none of this format.
+        """
+        ...
+
+
+class ClientWatch(Protocol):
+    """All online detectors of one log with their bounded state. Knows no clock: time is what the requests say."""
+
+    def observe(self, queries: Sequence[Query]) -> list[Alarm]:
+        """Take requests in, in order, and return the alarms that they raise."""
+        ...
+
+    def standing(self) -> Sequence[DetectorState]:
+        """Return how it stands with each detector: who looks, who still learns, and who is blind for want of what."""
+        ...
+
+    def expect(self, these: Sequence[Expectation]) -> None:
+        """Take what operators said of clients: all that is in force. What was said before and is not in it is over."""
+        ...
+
+    def last_hit(self, rule: str, client: str) -> float | None:
+        """Return when a client's last request came that counted for a rule; None when that is not known any more."""
+        ...
+
+    def forget(self, client: str | None) -> None:
+        """Drop what a client wrote, or with None what all wrote; the evidence stays."""
+        ...
+
+    def settled(self) -> Sequence[Reference]:
+        """Return the references that were settled since the last `committed`, for the record."""
+        ...
+
+    def changed(self) -> Mapping[str, bytes | None]:
+        """Return the state that changed since the last `committed`: a key each, None for one that was dropped.
+
+        Bytes are of a versioned format that `restore` takes; never pickle.
+        """
+        ...
+
+    def committed(self) -> None:
+        """Take what `changed` returned as being in the ledger."""
+        ...
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Take up the state of an earlier process. Raises LedgerError when it is of a version that is not known."""
+        ...
+
+
 class FindingSink(Protocol):
     """Where findings go; nothing comes back."""
 
@@ -263,8 +358,9 @@ class FindingSink(Protocol):
         decisions: Sequence[Decision],
         findings: Sequence[Finding] = (),
         recoveries: Sequence[Recovery] = (),
+        state: StreamState | None = None,
     ) -> None:
-        """Record the decisions, and what the findings and recoveries change, in one transaction."""
+        """Record the decisions, what the findings and recoveries change, and a log's state, in one transaction."""
         ...
 
 
@@ -273,6 +369,13 @@ class LedgerTransaction(Protocol):
 
     def append(self, decision: Decision) -> int:
         """Add one leaf, fold it into the rows, and return the leaf's index."""
+        ...
+
+    def keep(self, state: StreamState) -> None:
+        """Keep how far a log was read, and with what state, beside the leaves: they come true together.
+
+        Where the leaves are held because the file cannot be written, this is not: `LogRecord.kept` tells.
+        """
         ...
 
     def open_incident(self, fingerprint: str) -> Incident | None:
@@ -291,8 +394,40 @@ class LedgerTransaction(Protocol):
         ...
 
 
+class LogRecord(Protocol):
+    """What the record has about query logs."""
+
+    def kept(self, log: str) -> Kept | None:
+        """Return how far a log was read, with all its effects in the record; None when it never was.
+
+        Raises LedgerError when a newer version wrote it.
+        """
+        ...
+
+    def state(self, log: str) -> Mapping[str, bytes]:
+        """Return the state that was kept with that."""
+        ...
+
+    def expected(self, log: str) -> tuple[ClientExpected, ...]:
+        """Return the newest word of people on each client and rule of a log."""
+        ...
+
+    def alarm(self, rule: str, log: str, client: str) -> Alarmed | None:
+        """Return the newest alarm about a client; None when there is none."""
+        ...
+
+    def texts(self, *, log: str | None, client: str | None, before: datetime | None) -> int:
+        """Count the texts of customers that are kept."""
+        ...
+
+
 class Ledger(Protocol):
     """The record. One writer; a decision that is not in it did not happen."""
+
+    @property
+    def logs(self) -> LogRecord:
+        """What it has about query logs."""
+        ...
 
     def transaction(self) -> AbstractContextManager[LedgerTransaction]:
         """Begin; commits at the end of the block, or leaves no trace when the block raises."""

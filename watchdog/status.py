@@ -44,6 +44,32 @@ class TargetStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogStatus:
+    """How it stands with the reading of one query log."""
+
+    name: str
+    format: str
+    """Empty as long as it is not known."""
+    lag_bytes: int
+    """Bytes that are there and not read yet."""
+    newest: datetime | None
+    """The newest request that was read, by the log's own time."""
+    per_second: float
+    """Requests in a second, over the last half minute or so."""
+    lines: int
+    """Lines read since the daemon started; the three below are of these."""
+    queries: int
+    ours: int
+    malformed: int
+    blind: tuple[str, ...]
+    """What cannot be looked at, and what is lacking for it."""
+    warming_up: tuple[str, ...]
+    """Detectors that cannot alarm yet, and how far they are."""
+    problem: str
+    """Why it is not read at all; empty when it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:
     """Whether one of the daemon's loops still moves."""
 
@@ -77,6 +103,7 @@ class Snapshot:
     ledger: LedgerState
     loops: tuple[LoopStatus, ...]
     targets: tuple[TargetStatus, ...]
+    logs: tuple[LogStatus, ...] = ()
 
 
 _SNAPSHOTS: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)

@@ -1,13 +1,13 @@
 """How the daemon is: which of its loops move, and what it tells people who ask."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from watchdog.ports import Clock, LedgerState
 from watchdog.rota import Rota
-from watchdog.status import LoopStatus, Snapshot
+from watchdog.status import LogStatus, LoopStatus, Snapshot
 from watchdog.supervision import Beat
 
 ROUND_BUDGET_S = 3600.0
@@ -22,6 +22,8 @@ class Vitals:
     beats: tuple[Beat, ...]
     now: Clock
     monotonic: Callable[[], float]
+    readers: Callable[[], Sequence[Beat]] = tuple
+    """The beats of the loops that read query logs; they come and go."""
     _started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,6 +50,7 @@ class Vitals:
         notices_delivered: int,
         logs_dropped: int,
         ledger: LedgerState,
+        logs: tuple[LogStatus, ...] = (),
     ) -> Snapshot:
         """Say it in full."""
         it = self.rota.totals()
@@ -70,9 +73,12 @@ class Vitals:
             late_p99_s=self.rota.late_p99_s(),
             loops=self._loops(),
             targets=self.rota.targets(),
+            logs=logs,
         )
 
     def _loops(self) -> tuple[LoopStatus, ...]:
-        loops = [LoopStatus(name=it.name, age_s=it.age_s, budget_s=it.budget_s) for it in self.beats]
+        loops = [
+            LoopStatus(name=it.name, age_s=it.age_s, budget_s=it.budget_s) for it in (*self.beats, *self.readers())
+        ]
         rounds = LoopStatus(name="rounds", age_s=self.rota.longest_running_s(), budget_s=ROUND_BUDGET_S)
         return (*loops, rounds)

@@ -15,7 +15,9 @@ from pydantic import Field
 
 from alerts.catalog import NOTIFIERS
 from detectors import sequential
+from detectors.catalog import DETECTORS
 from detectors.divergence.scorings import remeasure
+from detectors.logs.formats.catalog import FORMATS
 from detectors.sequential import RateTest
 from probes.catalog import CHANNELS, PROBES, Opened
 from probes.integrity import weights_files
@@ -28,69 +30,28 @@ from storage.record import open_record
 from storage.signing import open_signed
 from watchdog import provenance
 from watchdog.allotment import PerStream, StreamName, allotted
+from watchdog.app import App
 from watchdog.config.load import Loaded, load
 from watchdog.config.model import KindSection, NotifierSection, Settings
 from watchdog.coverage import Coverage, Surveyor
 from watchdog.delivery import Courier
 from watchdog.desk import Desk
-from watchdog.domain.decisions import Decision, SharesAllotted, Started, Stopped
+from watchdog.domain.decisions import SharesAllotted, Started, Stopped
+from watchdog.domain.role import Role
 from watchdog.enrolment import Enrolling
 from watchdog.errors import ConfigError, InstallationError
-from watchdog.integrity import Inspected, Integrity
+from watchdog.integrity import Integrity
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring
 from watchdog.opening import kept_open, models_of, open_targets, probe_of
+from watchdog.opening_logs import announced, own_probes, sources_of
+from watchdog.own_probes import OwnProbes
 from watchdog.ports import HoldingLedger, Questions
 from watchdog.recompute import Recomputing
-from watchdog.renewing import Renewing
 from watchdog.rounds import Rounds
-from watchdog.targets import Target
 
 DISTRIBUTION = provenance.DISTRIBUTION
 _OURS = ("watchdog", "probes", "detectors", "storage", "alerts")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class App:
-    """Everything that a command needs, put together."""
-
-    loaded: Loaded
-    """The configuration that this was put together from."""
-    opened: ExitStack
-    """What is closed at the end."""
-    targets: tuple[Target, ...]
-    desk: Desk
-    ledger: HoldingLedger
-    rounds: Rounds
-    enrolling: Enrolling
-    courier: Courier
-    integrity: Integrity
-    allotted: tuple[Decision, ...]
-    """What this configuration changes about the shares of false incidents: to be recorded when it is taken up."""
-
-    @property
-    def renewing(self) -> Renewing:
-        """The rounds, after an enrolment where a declared model came."""
-        return Renewing(rounds=self.rounds, enrolling=self.enrolling)
-
-    def inspect(self, *, unless_since: datetime | None = None) -> tuple[Inspected, ...]:
-        """Look at the files of every model, and record what was seen; not again since an instant, if one is given."""
-        seen = []
-        for it in self.integrity.inspect(unless_since=unless_since):
-            self.desk.report([it.check], it.findings, it.recoveries)
-            seen.append(it)
-        return tuple(seen)
-
-    def target(self, name: str | None) -> tuple[Target, ...]:
-        """Return the target of that name with its variants, or all of them when none is named.
-
-        Raises ConfigError when there is no such target.
-        """
-        chosen = tuple(it for it in self.targets if name in (None, it.name, it.name.partition("@")[0]))
-        if not chosen:
-            known = ", ".join(it.name for it in self.targets)
-            raise ConfigError(f"no target is called {name!r}", hint=f"the configuration names {known}")
-        return chosen
 
 
 def settings_shape() -> type[Settings[KindSection, NotifierSection]]:
@@ -106,7 +67,8 @@ def read_config(paths: Path | Sequence[Path]) -> Loaded:
 
     Raises ConfigError that names everything that is wrong.
     """
-    return load([paths] if isinstance(paths, Path) else paths, settings_shape(), probes=PROBES)
+    files = [paths] if isinstance(paths, Path) else paths
+    return load(files, settings_shape(), probes=PROBES, detectors=DETECTORS, log_formats=FORMATS)
 
 
 def survey(loaded: Loaded) -> tuple[Coverage, ...]:
@@ -153,9 +115,15 @@ def recomputing(ledger: Path) -> Iterator[Recomputing]:
 
 @contextmanager
 def build(
-    loaded: Loaded, *, tick: Callable[[], None] = lambda: None, ending: Callable[[], str] = lambda: "the command ended"
+    loaded: Loaded,
+    *,
+    tick: Callable[[], None] = lambda: None,
+    ending: Callable[[], str] = lambda: "the command ended",
+    role: Role = Role.ALL,
 ) -> Iterator[App]:
     """Open everything a configuration names; close it again at the end of the block, and record what `ending` says.
+
+    Query logs are not opened before somebody reads them. In the role `stream` no target is opened.
 
     Raises a WatchdogError when something cannot be opened.
     """
@@ -164,10 +132,12 @@ def build(
         settings = loaded.settings
         file = open_signed(settings.ledger, now=now, key_file=settings.signing_key_file, origin=settings.origin)
         ledger = stack.enter_context(holding.HoldingLedger(file, now=now))
-        app = _assemble(stack, loaded, ledger, Measuring(now, tick), load_questions(), reuse={})
+        parts = _Parts(Measuring(now, tick), load_questions(), {}, {}, role)
+        app = _assemble(stack, loaded, ledger, parts)
         started = Started(at=now(), version=version(DISTRIBUTION), config_digest=loaded.digest)
         app.desk.report([started, *app.allotted])
         yield app
+        app.keep_own()
         app.desk.report([Stopped(at=now(), why=ending())])
 
 
@@ -197,29 +167,37 @@ def rebuild(app: App, loaded: Loaded) -> App:
         )
     kept = kept_open(app.loaded.settings, app.targets, app.ledger.weights)
     with ExitStack() as stack:
-        again = _assemble(stack, loaded, app.ledger, app.rounds.measuring, app.rounds.questions, reuse=kept)
+        parts = _Parts(app.rounds.measuring, app.rounds.questions, kept, app.own, app.role)
+        again = _assemble(stack, loaded, app.ledger, parts)
         # Rounds that are running may still use what was open before: all of it is closed at the very end.
         app.opened.push(stack.pop_all())
         return replace(again, opened=app.opened)
 
 
-def _assemble(
-    stack: ExitStack,
-    loaded: Loaded,
-    ledger: HoldingLedger,
-    measuring: Measuring,
-    questions: Questions,
-    *,
-    reuse: Mapping[str, Opened],
-) -> App:
-    settings = loaded.settings
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What an app is put together from, besides its configuration and its ledger."""
+
+    measuring: Measuring
+    questions: Questions
+    reuse: Mapping[str, Opened]
+    own: Mapping[str, OwnProbes]
+    """What was sent under the configuration before."""
+    role: Role
+
+
+def _assemble(stack: ExitStack, loaded: Loaded, ledger: HoldingLedger, parts: _Parts) -> App:
+    settings, measuring, questions, role = loaded.settings, parts.measuring, parts.questions, parts.role
+    watched = settings.targets if role.probes else ()
     notifiers = {it.name: NOTIFIERS[it.kind].open(it) for it in settings.alerts}
     for notifier in notifiers.values():
         stack.callback(notifier.close)
     before = ledger.shares()
     shares = allotted(before, settings, now())
     evidence = PerStream(_tests(shares))
-    targets = tuple(target for it in settings.targets for target in open_targets(stack, it, evidence, reuse, now))
+    own = own_probes(settings, parts.own) if role is Role.ALL else {}
+    opened = (target for it in watched for target in open_targets(stack, it, evidence, parts.reuse, now))
+    targets = tuple(announced(it, settings, own, now) for it in opened)
     desk = Desk(ledger, tuple(notifiers))
     lookout = Lookout(ledger=ledger, hosts={it.name: frozenset(it.hosts.values()) for it in targets})
     return App(
@@ -247,7 +225,7 @@ def _assemble(
         ),
         courier=Courier(ledger, notifiers, now),
         integrity=Integrity(
-            models=models_of(settings),
+            models=models_of(settings) if role.probes else (),
             ledger=ledger,
             now=now,
             read=weights_files,
@@ -256,7 +234,11 @@ def _assemble(
                 it.in_force(now()) and it.expects_weights(digest) for it in ledger.rollouts(target)
             ),
         ),
-        allotted=() if shares is before or not shares.shares else (shares,),
+        logs=sources_of(settings, ledger=ledger, desk=desk, own=own, role=role),
+        own=own,
+        role=role,
+        now=now,
+        allotted=() if shares is before or not shares.shares or not role.probes else (shares,),
     )
 
 

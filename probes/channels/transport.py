@@ -64,6 +64,9 @@ class Transport:
                     status, headers, body = response.status_code, dict(response.headers), _read(response)
             except httpx.RequestError as exc:
                 return self._timed_out() if deadline.passed else self._no_answer(exc)
+            except httpx.InvalidURL:
+                # httpx reads where a redirect leads although it is not followed.
+                return codec.malformed("a redirect to an address that cannot be")
         if deadline.passed:
             return self._timed_out()
         if body is None:

@@ -5,7 +5,22 @@ from typing import Annotated
 
 import typer
 
-from watchdog.cli import audit, backup, baseline, db, demo, incidents, rollout, rounds, run, scores, setup, status, try_
+from watchdog.cli import (
+    audit,
+    backup,
+    baseline,
+    db,
+    demo,
+    incidents,
+    logs,
+    rollout,
+    rounds,
+    run,
+    scores,
+    setup,
+    status,
+    try_,
+)
 
 app = typer.Typer(
     name="corrigibility-watchdog",
@@ -39,6 +54,7 @@ app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("try")(try_.try_)
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(logs.app, name="logs")
 app.add_typer(audit.app, name="audit")
 app.add_typer(db.app, name="db")
 app.add_typer(rollout.app, name="rollout")

@@ -1,6 +1,7 @@
 """How `check-config --coverage` shows what a configuration covers."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 from watchdog.config.durations import show_duration
 from watchdog.coverage import ASSUMPTIONS, Coverage, Spending
 from watchdog.domain.text import printable
+from watchdog.log_coverage import LogCoverage
 from watchdog.situations import Situation
 from watchdog.time_to_detect import Wait
 
@@ -37,9 +39,34 @@ def print_coverage(covered: Sequence[Coverage], console: Console | None = None) 
         console.print(Text(f"* {assumption}"))
 
 
-def coverage_row(covered: Sequence[Coverage]) -> dict[str, object]:
+def print_log_coverage(logs: Sequence[LogCoverage], console: Console | None = None) -> None:
+    """Print a table for each query log."""
+    console = console or Console(highlight=False, width=None)
+    for it in logs:
+        console.print()
+        form = it.format or "format not known"
+        console.print(Text(f"query log {it.log}: {form} ({printable(it.why)})", style="bold"))
+        table = Table("Detector", "Looks for")
+        for name, what in it.looking.items():
+            table.add_row(Text(name), Text(what))
+        for name, lacking in it.blind.items():
+            table.add_row(Text(name), Text(f"BLIND: the format does not tell {lacking}"))
+        for name in it.off:
+            table.add_row(Text(name), Text("left out by the configuration"))
+        console.print(table)
+        console.print(Text(f"Our own probes: {it.probes}."))
+        console.print(
+            Text(
+                f"False alarms: at most {it.tickets_per_week:g} a week that open a ticket, "
+                f"{it.pages_per_year:g} a year that page."
+            )
+        )
+
+
+def coverage_row(covered: Sequence[Coverage], logs: Sequence[LogCoverage]) -> dict[str, object]:
     """Return the same for programs."""
-    return {"coverage": [_row(it) for it in covered], "assumptions": list(ASSUMPTIONS)}
+    found: dict[str, object] = {"coverage": [_row(it) for it in covered], "assumptions": list(ASSUMPTIONS)}
+    return found | {"logs": [asdict(it) for it in logs]}
 
 
 def _cells(every: timedelta, it: Situation) -> tuple[str, str, str, str]:

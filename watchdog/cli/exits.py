@@ -3,7 +3,15 @@
 from enum import IntEnum
 
 from watchdog.domain.exchanges import Reason
-from watchdog.errors import ChannelError, ConfigError, InstallationError, LedgerError, ScoringError, WatchdogError
+from watchdog.errors import (
+    ChannelError,
+    ConfigError,
+    InstallationError,
+    LedgerError,
+    LogFileError,
+    ScoringError,
+    WatchdogError,
+)
 
 
 class Exit(IntEnum):
@@ -24,7 +32,7 @@ def exit_code(exc: WatchdogError) -> Exit:
     match exc:
         case ConfigError() | InstallationError():
             return Exit.USAGE
-        case LedgerError():
+        case LedgerError() | LogFileError():
             return Exit.UNREACHABLE
         case ChannelError() | ScoringError():
             return unmeasured(exc.reason)

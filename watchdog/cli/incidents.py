@@ -48,10 +48,14 @@ def list_(
 def show(
     incident: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
     config: ConfigOption = DEFAULT_CONFIG,
+    show_text: Annotated[
+        bool, typer.Option("--show-text", help="Show what customers wrote whole, with nothing blacked out.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show one incident: what happened, how sure, the edited words side by side, and every step of its life."""
     from storage.reader import open_reader  # noqa: PLC0415 - heavy, and only needed here
+    from watchdog.alarm_tree import alarm_tree  # noqa: PLC0415 - loads rich
     from watchdog.incident_view import print_incident  # noqa: PLC0415 - loads rich
     from watchdog.wiring import read_config  # noqa: PLC0415 - the same
 
@@ -59,17 +63,18 @@ def show(
         found = reader.incident(incident)
         events = reader.events(found.id)
         ids = [id_ for event in events if event.finding is not None for id_ in event.finding.evidence]
-        evidence = reader.evidence(ids)
+        evidence, alarms = reader.evidence(ids), reader.alarms(ids)
     if as_json:
         print_json(
             _row(found)
             | {
                 "events": [_event_row(it) for it in events],
                 "evidence": [_evidence_row(it) for it in evidence],
+                "alarms": [alarm_tree(it, show_text=show_text) for it in alarms],
             }
         )
         return
-    print_incident(found, events, evidence)
+    print_incident(found, events, evidence, alarms=alarms, show_text=show_text)
 
 
 def _people(it: Incident) -> str:

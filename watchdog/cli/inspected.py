@@ -9,8 +9,8 @@ from watchdog.blindness import is_blind
 from watchdog.domain.text import printable
 
 if TYPE_CHECKING:
+    from watchdog.app import App
     from watchdog.integrity import Inspected
-    from watchdog.wiring import App
 
 
 def show_inspected(app: "App", inspected: Sequence["Inspected"], *, quiet: bool) -> bool:

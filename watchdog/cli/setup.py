@@ -73,23 +73,26 @@ def check_config(
     as_json: JsonOption = False,
 ) -> None:
     """Read the configuration and say what it means, without sending a request."""
-    from watchdog.cli.coverage import coverage_row, print_coverage  # noqa: PLC0415 - heavy, and only needed here
+    from watchdog.cli.coverage import coverage_row, print_coverage, print_log_coverage  # noqa: PLC0415 - heavy, and only needed here
     from watchdog.config.secrets import missing_secrets  # noqa: PLC0415 - the same
+    from watchdog.opening_logs import survey_logs  # noqa: PLC0415 - the same
     from watchdog.wiring import read_config, require_own_names, survey  # noqa: PLC0415 - the same
 
     require_own_names()
     loaded = read_config(config)
     covered = survey(loaded) if coverage else ()
+    logs = survey_logs(loaded.settings) if coverage else ()
     notes = sorted({*missing_secrets((loaded.settings.targets, loaded.settings.alerts)), *_about_signatures(loaded)})
     if as_json:
         found = _settings_row(loaded, config) | {"notes": notes}
-        print_json(found | coverage_row(covered) if coverage else found)
+        print_json(found | coverage_row(covered, logs) if coverage else found)
         return
     _print_settings(loaded, config)
     for note in notes:
         typer.echo(f"  note: {note}")
     if coverage:
         print_coverage(covered)
+        print_log_coverage(logs)
 
 
 def _about_signatures(loaded: "Loaded") -> list[str]:

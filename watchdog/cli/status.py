@@ -14,6 +14,7 @@ import typer
 
 from watchdog.blindness import is_blind
 from watchdog.cli.exits import Exit
+from watchdog.cli.log_status import print_logs, troubled
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
 from watchdog.cli.rollout import rollout_row, say_count
 from watchdog.domain.incidents import Incident, IncidentState
@@ -57,6 +58,7 @@ class _Standing:
             bool(self.incidents)
             or bool(self.snapshot.ledger.problem)
             or any(it.late or it.blind for it in self.snapshot.targets)
+            or any(map(troubled, self.snapshot.logs))
             or _stuck(self.snapshot)
             or any(count.aside for it in self.declared for count in it.counts)
         )
@@ -71,7 +73,7 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
     ledger = read_config(config).settings.ledger
     snapshot = read_snapshot(status_path(ledger))
     incidents, declared = _on_record(ledger)
-    standing = _Standing(snapshot=snapshot, daemon=_daemon(snapshot), incidents=incidents, declared=declared)
+    standing = _Standing(snapshot=snapshot, daemon=daemon_of(snapshot), incidents=incidents, declared=declared)
     if as_json:
         print_json(_row(standing))
     else:
@@ -92,7 +94,8 @@ def _on_record(ledger: Path) -> tuple[tuple[Incident, ...], tuple[_Declared, ...
         return tuple(reader.incidents(IncidentState.OPEN)), declared
 
 
-def _daemon(snapshot: Snapshot | None) -> str:
+def daemon_of(snapshot: Snapshot | None) -> str:
+    """Say that a daemon runs, or why none can be relied on."""
     if snapshot is None:
         return "no daemon has run on this ledger"
     if snapshot.stopping:
@@ -158,6 +161,7 @@ def _print_running(it: Snapshot) -> None:
         f"rounds: {it.rounds} ended, {it.failed} failed, {it.missed} missed, "
         f"{it.late_p99_s:.2f} s late at the 99th percentile; the clock was moved {it.clock_jumps} times"
     )
+    print_logs(it.logs)
     _print_ledger(it.ledger)
     for name in _stuck(it):
         typer.echo(f"STUCK: the {name} loop does not move")

@@ -10,7 +10,7 @@ from watchdog.domain.text import printable
 from watchdog.errors import LedgerError
 
 if TYPE_CHECKING:
-    from watchdog.wiring import App
+    from watchdog.app import App
 
 
 def require_recorded(app: App) -> None:

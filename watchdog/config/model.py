@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from watchdog.config.durations import Duration, within
 from watchdog.config.edits import AllowedEdit
 from watchdog.config.patterns import Name
+from watchdog.config.query_logs import QueryLogSettings
 from watchdog.config.section import KindSection, NotifierSection, Section
 from watchdog.config.words import nearest
 from watchdog.domain.exchanges import ChannelRole
@@ -132,3 +133,8 @@ class Settings(Section, Generic[ChannelT, NotifierT]):
     false_incidents_per_year: Annotated[float, Field(gt=0, le=12)] = 0.1
     """How many incidents may open by chance in a year, over all targets and streams together."""
     logs: LogSettings = LogSettings()
+    query_logs: tuple[QueryLogSettings, ...] = ()
+    log_tickets_per_week: float = Field(default=1.0, gt=0, le=100, allow_inf_nan=False)
+    """False alarms about clients that may open a ticket, over all query logs and detectors together."""
+    log_pages_per_year: float = Field(default=1.0, gt=0, le=100, allow_inf_nan=False)
+    """False alarms about clients that may page."""

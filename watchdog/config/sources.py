@@ -11,7 +11,7 @@ from watchdog.config.tree import compose, prepare, where
 from watchdog.errors import ConfigError
 
 HINT = "`corrigibility-watchdog init` writes a configuration that works; docs/configuration.md names every key"
-APPENDED = ("targets", "alerts")
+APPENDED = ("targets", "alerts", "query-logs")
 """Lists that may stand in several files; every other key belongs in one."""
 _NOTE = "x-"
 """Keys of the top level that begin so are ours to ignore: a place for sections that are used by their anchor."""

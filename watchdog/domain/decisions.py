@@ -15,6 +15,7 @@ from watchdog.domain.exhibits import Exhibit
 from watchdog.domain.incidents import IncidentEvent
 from watchdog.domain.logprobs import LogprobComparison
 from watchdog.domain.notices import Attempt
+from watchdog.domain.queries import Alarm, Reference
 from watchdog.domain.rollouts import Rollout, RolloutCount
 from watchdog.domain.sight import Sight
 from watchdog.domain.verdicts import Arm, Verdict
@@ -419,6 +420,109 @@ class RoundsMissed:
     kind: Literal["rounds_missed"] = field(default="rounds_missed")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOpened:
+    """The reading of a query log began, or went on after a stop."""
+
+    at: datetime
+    log: str
+    format: str
+    resumed: bool
+    """Whether it went on where an earlier process had stopped."""
+    position: str
+    """SHA-256, in hex, of the position that it goes on from, as table `log_position` has it."""
+    kind: Literal["log_opened"] = field(default="log_opened")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Malformed:
+    """Lines of a log that could not be read, for one reason."""
+
+    reason: str
+    lines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRead:
+    """What was read of a query log since the leaf before of this kind, or since it was opened."""
+
+    at: datetime
+    log: str
+    since: datetime
+    lines: int
+    queries: int
+    ours: int
+    """Requests that were our own probes."""
+    malformed: tuple[Malformed, ...]
+    newest: datetime | None
+    """The newest request that was read, by the log's own time; None when there was none."""
+    position: str
+    """SHA-256, in hex, of the position after it, as table `log_position` has it."""
+    kind: Literal["log_read"] = field(default="log_read")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarmed:
+    """An online detector raised an alarm about a client."""
+
+    id: str
+    at: datetime
+    alarm: Alarm
+    """Without what the client wrote: its examples name their texts by digest."""
+    kind: Literal["alarmed"] = field(default="alarmed")
+
+    def __post_init__(self) -> None:
+        if any(it.text for it in self.alarm.examples):
+            raise ValueError("a client's text does not belong in a leaf: it could never be erased")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientExpected:
+    """A person said that what a client does is expected, and no attack; the newest word on a client and rule holds."""
+
+    at: datetime
+    log: str
+    client: str
+    rule: str
+    rate: float
+    """Hits for each distinct request that are expected of it."""
+    until: datetime | None
+    """In the time of the log; None when it holds until it is taken back."""
+    incident: str
+    """The incident that it was said about."""
+    by: Actor
+    reason: str
+    kind: Literal["client_expected"] = field(default="client_expected")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceFixed:
+    """What is taken for benign in a segment of a log was settled."""
+
+    at: datetime
+    log: str
+    reference: Reference
+    kind: Literal["reference_fixed"] = field(default="reference_fixed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextErased:
+    """A person had texts of customers erased; what the leaves say of them stays, and stays provable."""
+
+    at: datetime
+    log: str | None
+    """Of which log; None for all of them."""
+    client: str | None
+    """Of which client; None for all of them."""
+    before: datetime | None
+    """Of requests before this instant; None for all."""
+    texts: int
+    """How many there were."""
+    by: Actor
+    reason: str
+    kind: Literal["text_erased"] = field(default="text_erased")
+
+
 Handover = KeyAdopted | ForkDeclared
 """A leaf from which on checkpoints are signed with another key."""
 
@@ -447,6 +551,12 @@ Decision = (
     | SightChanged
     | AbilitiesSeen
     | WeightsChecked
+    | LogOpened
+    | LogRead
+    | Alarmed
+    | ClientExpected
+    | ReferenceFixed
+    | TextErased
     | IncidentChanged
     | NoticeQueued
     | NoticeAnswered

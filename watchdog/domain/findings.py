@@ -39,6 +39,8 @@ class Suspect(StrEnum):
     """Whoever serves the model behind the delivered channel."""
     MODEL = "model"
     """The model as it was handed over, or trained."""
+    CLIENT = "client"
+    """Somebody who uses the API."""
     DEPLOYED_MODEL = "deployed_model"
     """The model as it is deployed, changed or steered since it was handed over."""
 
@@ -113,6 +115,9 @@ class Finding:
         """The evidence value in words; a hard rule has none."""
         if self.evidence_value == 1.0:
             return "certain: counted, not inferred"
+        if self.suspect is Suspect.CLIENT:
+            # An e-detector's value is no bet, and has no odds.
+            return f"evidence {self.evidence_value:,.3g}"
         return f"evidence {odds(self.evidence_value)} to 1 against `all is well` after this round"
 
     def __post_init__(self) -> None:

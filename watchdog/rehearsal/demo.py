@@ -2,29 +2,31 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from storage.audit import audit
 from storage.reader import open_reader
+from watchdog.app import App
 from watchdog.domain.decisions import Compared
 from watchdog.domain.incidents import EventKind, Incident
-from watchdog.domain.text import printable
-from watchdog.incident_view import print_incident
+from watchdog.rehearsal import flooding
+from watchdog.rehearsal.flooding import Flooded
 from watchdog.rehearsal.gateway import Gateway
 from watchdog.rehearsal.receiver import Received, Receiver
 from watchdog.rehearsal.score import DemoResult, score_words
 from watchdog.rehearsal.serving import serve
+from watchdog.rehearsal.showing import Show
 from watchdog.rehearsal.stage import Stage, real_stage, scripted_stage
+from watchdog.rehearsal.telling import Story, tell
 from watchdog.rounds import CLEAN_ROUNDS, RoundReport
 from watchdog.rules import EDITED
-from watchdog.wiring import App, build, read_config
+from watchdog.wiring import build, read_config
 
 _CLEAN = 8
 _MOST_EDITED = 8
@@ -46,60 +48,38 @@ def run_demo(*, state: Path | None, lite: bool, console: Console | None = None) 
     folder.mkdir(parents=True, exist_ok=True)
     console.print(f"Everything is kept in {folder}", markup=False, soft_wrap=True)
     with ExitStack() as stack:
-        show = _Show(console)
+        show = Show(console)
         with show.step("starting the model server and loading the same weights"):
             stage = stack.enter_context(scripted_stage() if lite else real_stage(folder))
-        gateway = stack.enter_context(Gateway(stage.server, seed=1))
+        queries = _fresh(folder / "queries.jsonl")
+        queries.touch()
+        gateway = stack.enter_context(Gateway(stage.server, seed=1, front=flooding.front(queries)))
         receiver = Receiver()
         public = stack.enter_context(serve(gateway.app))
         pager = stack.enter_context(serve(receiver.app))
         config = folder / "config.yaml"
         ledger = _fresh(folder / "ledger.sqlite")
-        _write_config(config, ledger, stage, f"{public.base_url}/v1", f"{pager.base_url}/oncall")
+        _write_config(config, ledger, stage, f"{public.base_url}/v1", f"{pager.base_url}/oncall", queries)
         play = _Play(show=show, gateway=gateway, receiver=receiver)
         with build(read_config(config), tick=show.tick) as app:
             play.run(app)
-        result, incident = _reckon(play, ledger)
-    _tell(console, play, result, incident, ledger, config)
+            play.flood(app, f"{public.base_url}/v1", stage.model_id)
+        result, incident, flood = _reckon(play, ledger)
+    story = Story(
+        page=play.page,
+        incidents=(("The incident", incident), ("The flood, found in the gateway's query log", flood)),
+        judged=tuple(it for report in play.clean for it in report.judged),
+        result=result,
+    )
+    tell(console, story, ledger, config)
     return result
-
-
-@dataclass
-class _Show:
-    """Says what is going on: a moving line at a terminal, plain lines elsewhere."""
-
-    console: Console
-    _exchanges: int = 0
-    _update: Callable[[], None] = field(default=lambda: None)
-
-    def tick(self) -> None:
-        self._exchanges += 1
-        self._update()
-
-    @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        started, before = time.monotonic(), self._exchanges
-        if self.console.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-            with Progress(*columns, console=self.console, transient=True) as progress:
-                task = progress.add_task(what, total=None)
-                self._update = lambda: progress.update(
-                    task, description=f"{what} ({self._exchanges - before} exchanges)"
-                )
-                yield
-                self._update = lambda: None
-        else:
-            yield
-        exchanges = self._exchanges - before
-        count = f", {exchanges} exchanges" if exchanges else ""
-        self.console.print(f"✓ {what}{count}, {time.monotonic() - started:.1f} s", markup=False)
 
 
 @dataclass
 class _Play:
     """The acts, and what came of them."""
 
-    show: _Show
+    show: Show
     gateway: Gateway
     receiver: Receiver
     clean: list[RoundReport] = field(default_factory=list)
@@ -107,6 +87,8 @@ class _Play:
     recovering: list[RoundReport] = field(default_factory=list)
     page: Received | None = None
     seconds_to_page: float | None = None
+    flooded: Flooded = field(default_factory=Flooded)
+    told_of_flood: bool = False
 
     def run(self, app: App) -> None:
         (target,) = app.targets
@@ -128,6 +110,18 @@ class _Play:
                 self.recovering.append(self._round(app))
             if self.recovering[-1].recoveries:
                 break
+
+    def flood(self, app: App, base_url: str, model: str) -> None:
+        """Let one customer flood the API, and have the gateway's query log read meanwhile."""
+        (stream,) = app.open_streams()
+        with self.show.step("customers use the API, and one account floods it; its query log is watched"):
+            self.flooded = flooding.play(stream, base_url, model, app.now)
+            stream.stop(app.now())
+        app.courier.deliver_due()
+        finding = self.flooded.finding
+        self.told_of_flood = finding is not None and any(
+            _about(finding.fingerprint)(it) for it in self.receiver.accepted
+        )
 
     def _round(self, app: App, *, corrections: bool = False) -> RoundReport:
         (target,) = app.targets
@@ -156,13 +150,22 @@ def _tells(kind: EventKind) -> Callable[[Received], bool]:
     return told
 
 
-def _reckon(play: _Play, ledger: Path) -> tuple[DemoResult, Incident | None]:
+def _about(dedup_key: str) -> Callable[[Received], bool]:
+    def told(message: Received) -> bool:
+        return isinstance(message.body, dict) and message.body.get("data", {}).get("dedup_key") == dedup_key
+
+    return told
+
+
+def _reckon(play: _Play, ledger: Path) -> tuple[DemoResult, Incident | None, Incident | None]:
     """Hold what the watchdog found against the gateway's record; the incidents are read back from the ledger."""
     clean = [it for report in play.clean for it in report.compared if it.comparison is not None]
     words = score_words([it for report in play.edited for it in report.compared], play.gateway.record)
     with open_reader(ledger) as reader:
         incidents = reader.incidents()
     found = next((it for it in incidents if it.rule == EDITED), None)
+    flooded = play.flooded.finding
+    flood = None if flooded is None else next((it for it in incidents if it.fingerprint == flooded.fingerprint), None)
     result = DemoResult(
         clean_rounds=len(play.clean),
         clean_replies=len(clean),
@@ -176,8 +179,13 @@ def _reckon(play: _Play, ledger: Path) -> tuple[DemoResult, Incident | None]:
         words_wrongly_marked=words.wrongly_marked,
         recovered=found is not None and found.recovered_by is not None and _was_told(play, EventKind.RECOVERED),
         ledger_ok=audit(ledger).intact,
+        customers_requests=play.flooded.ordinary,
+        refused_until_noticed=None if play.flooded.finding is None else play.flooded.refused,
+        flood_paged=play.told_of_flood,
+        wrongly_accused=play.flooded.others,
+        own_probes_in_log=play.flooded.own_probes,
     )
-    return result, found
+    return result, found, flood
 
 
 def _was_told(play: _Play, kind: EventKind) -> bool:
@@ -186,37 +194,6 @@ def _was_told(play: _Play, kind: EventKind) -> bool:
 
 def _flagged(it: Compared) -> bool:
     return it.comparison is not None and it.comparison.flagged
-
-
-def _tell(
-    console: Console, play: _Play, result: DemoResult, incident: Incident | None, ledger: Path, config: Path
-) -> None:
-    if play.page is not None and isinstance(play.page.body, dict):
-        console.rule("The page, as on-call got it")
-        console.print(play.page.body["data"]["text"], markup=False)
-    if incident is not None:
-        console.rule("The incident")
-        with open_reader(ledger) as reader:
-            events = reader.events(incident.id)
-            ids = [id_ for event in events if event.finding is not None for id_ in event.finding.evidence]
-            print_incident(incident, events, reader.evidence(ids)[:3], console)
-    console.rule("Corrections: recorded, and not news while they are as when enrolled")
-    for it in (judged for report in play.clean for judged in report.judged):
-        line = f"{it.family}/{it.arm} on {it.channel}: {it.verdict.grade}: {printable(it.verdict.why, 120)}"
-        console.print(line, markup=False)
-    console.rule("What was measured")
-    recomputed = audit(ledger)
-    for name, value in result.as_json().items():
-        console.print(f"{name:<30}{value}", markup=False)
-    state = "intact" if recomputed.intact else "NOT INTACT"
-    console.print(f"ledger recomputed: {state}, {recomputed.leaves} leaves, root {recomputed.root}", markup=False)
-    console.rule("Try next")
-    for command in (
-        "incidents list",
-        f"incidents show {incident.id[:8]}" if incident else "check-config",
-        "audit verify",
-    ):
-        console.print(f"corrigibility-watchdog {command} --config {config}", markup=False, soft_wrap=True)
 
 
 def _fresh(ledger: Path) -> Path:
@@ -228,7 +205,7 @@ def _fresh(ledger: Path) -> Path:
     return path
 
 
-def _write_config(config: Path, ledger: Path, stage: Stage, public: str, pager: str) -> None:
+def _write_config(config: Path, ledger: Path, stage: Stage, public: str, pager: str, queries: Path) -> None:
     target = {
         "name": "small-model",
         "delivered": {"kind": "openai", "base-url": public, "model": stage.model_id},
@@ -240,6 +217,7 @@ def _write_config(config: Path, ledger: Path, stage: Stage, public: str, pager: 
     settings = {
         "ledger": str(ledger.absolute()),
         "targets": [target],
+        "query-logs": [flooding.section(queries, "small-model")],
         "alerts": [{"name": "oncall", "kind": "webhook", "url": pager}],
     }
     config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")

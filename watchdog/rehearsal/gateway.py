@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request, Response
 from watchdog.rehearsal.call_editing import EditedArguments, edit_arguments
 from watchdog.rehearsal.editing import EditedText, Swap, edit
 from watchdog.rehearsal.forging import forged
+from watchdog.rehearsal.front import Front
 from watchdog.rehearsal.model_server import openai_error
 
 _CHAT = "v1/chat/completions"
@@ -71,6 +72,7 @@ class Gateway:
 
     While `rerouting` is on, it changes one argument in the first tool call of every reply that makes one.
 
+    `front` answers some requests itself, and writes a query log of all of them.
     `upstream` is the root of the model server, with or without `/v1`. A reply without a value word cannot be edited;
     the next one that has one is, in its place. Everything else passes through unchanged. `editing` and `rerouting` may
     be flipped, and `record` and `rerouted` read, from any thread.
@@ -85,6 +87,7 @@ class Gateway:
         most: int = 3,
         timeout_s: float = 60.0,
         listing: Listing = Listing.KEEP,
+        front: Front | None = None,
     ) -> None:
         if every < 1 or most < 1:
             raise ValueError(f"every and most must be at least 1, got {every} and {most}")
@@ -94,7 +97,7 @@ class Gateway:
         self.app.add_api_route("/{path:path}", self._answer, methods=["GET", "POST"])
         self._http = httpx.Client(trust_env=False, timeout=timeout_s)
         self._upstream = upstream.rstrip("/").removesuffix("/v1")
-        self._seed, self._every, self._most = seed, every, most
+        self._seed, self._every, self._most, self._front = seed, every, most, front
         self._lock = threading.Lock()
         self._requests = 0
         self._replies = self._owed = 0
@@ -128,7 +131,19 @@ class Gateway:
     async def _answer(self, request: Request, path: str) -> Response:
         body = await request.body()
         # Abandoned on cancel, so that a model server that hangs does not hold up the end of a rehearsal.
-        return await run_sync(self._forward, request, path, body, abandon_on_cancel=True)
+        return await run_sync(self._served, request, path, body, abandon_on_cancel=True)
+
+    def _served(self, request: Request, path: str, body: bytes) -> Response:
+        """Answer a request, at once where the front knows how, and have it noted."""
+        if self._front is None or request.method != "POST" or path != _CHAT:
+            return self._forward(request, path, body)
+        ready = self._front.answer(request.headers, body)
+        response = (
+            self._forward(request, path, body) if ready is None else Response(ready, media_type="application/json")
+        )
+        address = "" if request.client is None else request.client.host
+        self._front.note(path, request.headers, address, body, (response.status_code, bytes(response.body)))
+        return response
 
     def _forward(self, request: Request, path: str, body: bytes) -> Response:
         number = self._number() if request.method == "POST" and path == _CHAT else None

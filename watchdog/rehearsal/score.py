@@ -39,6 +39,14 @@ class DemoResult:
     words_wrongly_marked: int
     recovered: bool
     ledger_ok: bool
+    customers_requests: int
+    """Ordinary requests beside the flood, in the query log."""
+    refused_until_noticed: int | None
+    """Requests of the flood that were refused before it opened an incident; None when it never did."""
+    flood_paged: bool
+    wrongly_accused: int
+    """Findings of the query log about anybody but the flood."""
+    own_probes_in_log: int
 
     def failures(self) -> list[str]:
         """Say what did not happen that a demo promises; empty when all of it did."""
@@ -53,6 +61,10 @@ class DemoResult:
             "edited words were found": self.words_found > 0,
             "the incident recovered": self.recovered,
             "the ledger is intact": self.ledger_ok,
+            "the flood opened an incident": self.refused_until_noticed is not None,
+            "the pager heard of the flood": self.flood_paged,
+            "no other customer was accused": self.wrongly_accused == 0,
+            "the watchdog's own requests were in the query log": self.own_probes_in_log > 0,
         }
         return [promise for promise, kept in promised.items() if not kept]
 

@@ -19,6 +19,32 @@ _TABLES = (
      STRICT
     """,
     """
+    CREATE TABLE alarm (
+        id TEXT NOT NULL,
+        log TEXT NOT NULL,
+        client TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        segment TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        since TEXT NOT NULL,
+        seen_at TEXT NOT NULL,
+        evidence REAL NOT NULL,
+        threshold REAL NOT NULL,
+        expected REAL NOT NULL,
+        base_rate REAL NOT NULL,
+        hits INTEGER NOT NULL,
+        trials INTEGER NOT NULL,
+        said TEXT NOT NULL,
+        at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (id)
+    )
+     STRICT
+    """,
+    """
+    CREATE INDEX alarm_by_client ON alarm (log, client, rule)
+    """,
+    """
     CREATE TABLE baseline (
         rule TEXT NOT NULL,
         subject TEXT NOT NULL,
@@ -57,6 +83,24 @@ _TABLES = (
         confidence REAL NOT NULL,
         at TEXT NOT NULL,
         PRIMARY KEY (leaf, engine)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE client_expected (
+        log TEXT NOT NULL,
+        client TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        rate REAL NOT NULL,
+        until TEXT,
+        incident TEXT NOT NULL,
+        said_by TEXT NOT NULL,
+        said_by_uid INTEGER NOT NULL,
+        said_by_login INTEGER,
+        reason TEXT NOT NULL,
+        at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (log, client, rule)
     )
      STRICT
     """,
@@ -110,6 +154,21 @@ _TABLES = (
         PRIMARY KEY (incident_id)
     )
      STRICT
+    """,
+    """
+    CREATE TABLE customer_text (
+        digest TEXT NOT NULL,
+        salt BLOB NOT NULL,
+        text TEXT NOT NULL,
+        log TEXT NOT NULL,
+        client TEXT NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (digest)
+    )
+     STRICT
+    """,
+    """
+    CREATE INDEX customer_text_by_client ON customer_text (log, client)
     """,
     """
     CREATE TABLE exhibit (
@@ -209,6 +268,56 @@ _TABLES = (
         body BLOB NOT NULL,
         hash BLOB NOT NULL,
         PRIMARY KEY (idx)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE log_position (
+        log TEXT NOT NULL,
+        serial INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        position TEXT NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (log)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE log_read (
+        leaf INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        log TEXT NOT NULL,
+        at TEXT NOT NULL,
+        lines INTEGER NOT NULL,
+        queries INTEGER NOT NULL,
+        ours INTEGER NOT NULL,
+        malformed TEXT NOT NULL,
+        newest TEXT,
+        position TEXT NOT NULL,
+        PRIMARY KEY (leaf)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE log_reference (
+        log TEXT NOT NULL,
+        segment TEXT NOT NULL,
+        signal TEXT NOT NULL,
+        trials INTEGER NOT NULL,
+        hits INTEGER NOT NULL,
+        p0 REAL NOT NULL,
+        at TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        PRIMARY KEY (log, segment, signal)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE log_state (
+        log TEXT NOT NULL,
+        "key" TEXT NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (log, "key")
     )
      STRICT
     """,
@@ -356,6 +465,22 @@ _TABLES = (
         at TEXT NOT NULL,
         leaf INTEGER NOT NULL,
         PRIMARY KEY (rule, subject)
+    )
+     STRICT
+    """,
+    """
+    CREATE TABLE text_erased (
+        leaf INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        log TEXT,
+        client TEXT,
+        "before" TEXT,
+        texts INTEGER NOT NULL,
+        erased_by TEXT NOT NULL,
+        erased_by_uid INTEGER NOT NULL,
+        erased_by_login INTEGER,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (leaf)
     )
      STRICT
     """,

@@ -76,6 +76,17 @@ def test_a_character_that_was_cut_off_with_the_reply_is_not_an_edit() -> None:
     assert not compare(model, "It is\ufffd", FinishReason.LENGTH).flagged
 
 
+def test_what_follows_half_a_character_that_a_server_could_not_show_is_not_called_an_edit() -> None:
+    model = Parrot((SAFE,))
+    with pytest.raises(ScoringError) as caught:
+        compare(model, "It is \ufffd safe.")
+    assert caught.value.reason is Reason.UNSCORABLE
+
+
+def test_half_a_character_excuses_no_edit_before_it() -> None:
+    assert compare(Parrot((SAFE,)), "It was safe.\ufffd").flagged
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [("", Reason.EMPTY), (" \n", Reason.EMPTY), ("a\ud800b", Reason.UNSCORABLE)],

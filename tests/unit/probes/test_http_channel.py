@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -305,6 +305,8 @@ def test_any_answer_is_a_reply_or_a_named_failure(status: int, body: bytes) -> N
 
 @settings(deadline=None)
 @given(st.binary(max_size=40))
+@example(b"A:0")
+@example(b"http://[")
 def test_a_redirect_to_anywhere_is_not_followed(target: bytes) -> None:
     def answer(asked: httpx.Request) -> httpx.Response:
         assert asked.url.host == "api.example.com"

@@ -64,6 +64,11 @@ def test_a_demo_fails_for_each_thing_it_promises() -> None:
         words_wrongly_marked=0,
         recovered=True,
         ledger_ok=True,
+        customers_requests=400,
+        refused_until_noticed=8,
+        flood_paged=True,
+        wrongly_accused=0,
+        own_probes_in_log=80,
     )
     assert good.failures() == []
     spoiled = {
@@ -77,6 +82,10 @@ def test_a_demo_fails_for_each_thing_it_promises() -> None:
         "words_found": 0,
         "recovered": False,
         "ledger_ok": False,
+        "refused_until_noticed": None,
+        "flood_paged": False,
+        "wrongly_accused": 1,
+        "own_probes_in_log": 0,
     }
     for name, value in spoiled.items():
         assert len(dataclasses.replace(good, **{name: value}).failures()) == 1, name

@@ -16,6 +16,7 @@ from probes.channels.scripted import CannedChannel
 from storage.memory import MemoryLedger
 from tests.builders import NOW, finding
 from watchdog import own_faults
+from watchdog.app import App
 from watchdog.clockwatch import ClockWatch
 from watchdog.config.load import Loaded
 from watchdog.daemon import Daemon, Order
@@ -36,7 +37,7 @@ from watchdog.status import Snapshot, read_snapshot, status_path
 from watchdog.supervision import Beat, Supervisor
 from watchdog.timers import ApTimers
 from watchdog.watch import PULSE, Watch
-from watchdog.wiring import App, build, read_config
+from watchdog.wiring import build, read_config
 
 EVERY = timedelta(minutes=5)
 

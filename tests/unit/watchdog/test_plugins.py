@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from probes.catalog import CHANNELS, PROBES, ChannelKind
-from probes.plugins import Extensible
 from probes.stop import StopProbe
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.errors import InstallationError
+from watchdog.plugins import Extensible
 
 CHANNEL = """
 from typing import Literal

@@ -1,0 +1,1 @@
+"""Online detectors of what one client of a watched API does: evidence from its requests, explained and bounded."""

@@ -1,0 +1,162 @@
+"""How far query logs were read, what goes with it, and customers' texts: beside the leaves, in their commit."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from itertools import islice
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, select
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from storage import schema
+from storage.codec import decode_as, instant, read_instant
+from watchdog.domain.decisions import Alarmed, ClientExpected
+from watchdog.domain.queries import Alarm, LogPosition
+from watchdog.domain.streamed import CustomerText, Kept, StreamState, packed, text_digest
+from watchdog.domain.text import printable
+from watchdog.errors import LedgerError
+
+VERSION = 1
+"""Of the format of a position."""
+
+_POSITIONS: TypeAdapter[LogPosition] = TypeAdapter(LogPosition)
+_MOST_FAULTS = 1000
+
+
+def keep(connection: Connection, it: StreamState) -> None:
+    """Write what changed about the reading of one log."""
+    at = instant(it.at)
+    place = {"log": it.log, "serial": it.serial, "version": VERSION, "position": packed(it.position), "at": at}
+    connection.execute(_upsert(schema.log_position), place)
+    rows = [{"log": it.log, "key": key, "body": body} for key, body in it.changed.items() if body is not None]
+    if rows:
+        connection.execute(_upsert(schema.log_state), rows)
+    dropped = [{"a_log": it.log, "a_key": key} for key, body in it.changed.items() if body is None]
+    if dropped:
+        state = schema.log_state.c
+        wanted = and_(state.log == bindparam("a_log"), state.key == bindparam("a_key"))
+        connection.execute(delete(schema.log_state).where(wanted), dropped)
+    if it.texts:
+        connection.execute(_upsert(schema.customer_text), [_text(text) for text in it.texts])
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteLogs:
+    """Reads it back. Satisfies `ports.LogRecord`."""
+
+    reading: Callable[[], AbstractContextManager[Connection]]
+
+    def kept(self, log: str) -> Kept | None:
+        """Return how far a log was read."""
+        with self.reading() as connection:
+            row = connection.execute(select(schema.log_position).where(schema.log_position.c.log == log)).one_or_none()
+        if row is None:
+            return None
+        hint = "use the version of the program that wrote it, or restore a backup"
+        if row.version != VERSION:
+            raise LedgerError(f"the position in the log {log} is of version {row.version}", hint=hint)
+        try:
+            position = _POSITIONS.validate_python(json.loads(row.position))
+        except ValueError as exc:
+            raise LedgerError(f"the position in the log {log} cannot be read", hint=hint) from exc
+        return Kept(serial=row.serial, position=position, at=read_instant(row.at))
+
+    def state(self, log: str) -> dict[str, bytes]:
+        """Return the state that was kept with that."""
+        query = select(schema.log_state.c.key, schema.log_state.c.body).where(schema.log_state.c.log == log)
+        with self.reading() as connection:
+            return {row.key: row.body for row in connection.execute(query)}
+
+    def expected(self, log: str) -> tuple[ClientExpected, ...]:
+        """Return the newest word of people on each client and rule of a log."""
+        table = schema.client_expected
+        query = (
+            select(schema.leaf.c.idx, schema.leaf.c.body)
+            .join(table, table.c.leaf == schema.leaf.c.idx)
+            .where(table.c.log == log)
+            .order_by(schema.leaf.c.idx)
+        )
+        with self.reading() as connection:
+            return tuple(decode_as(ClientExpected, row.body, index=row.idx) for row in connection.execute(query))
+
+    def alarm(self, rule: str, log: str, client: str) -> Alarmed | None:
+        """Return the newest alarm about a client."""
+        table = schema.alarm
+        query = (
+            select(schema.leaf.c.idx, schema.leaf.c.body)
+            .join(table, table.c.leaf == schema.leaf.c.idx)
+            .where(table.c.rule == rule, table.c.log == log, table.c.client == client)
+            .order_by(schema.leaf.c.idx.desc())
+            .limit(1)
+        )
+        with self.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else decode_as(Alarmed, row.body, index=row.idx)
+
+    def texts(self, *, log: str | None, client: str | None, before: datetime | None) -> int:
+        """Count the texts of customers that are kept."""
+        table = schema.customer_text
+        query = select(func.count()).select_from(table)
+        query = query if log is None else query.where(table.c.log == log)
+        query = query if client is None else query.where(table.c.client == client)
+        query = query if before is None else query.where(table.c.at < instant(before))
+        with self.reading() as connection:
+            return int(connection.scalar(query) or 0)
+
+
+def alarms(connection: Connection, ids: Sequence[str]) -> list[Alarm]:
+    """Return the alarms with these ids, in the order given, with what the clients wrote as far as it is kept.
+
+    A text that does not give its digest is left out as one that was erased is: somebody altered it.
+    """
+    query = (
+        select(schema.leaf.c.idx, schema.leaf.c.body)
+        .join(schema.alarm, schema.alarm.c.leaf == schema.leaf.c.idx)
+        .where(schema.alarm.c.id.in_(ids))
+    )
+    rows = connection.execute(query).all()
+    found = {it.id: it.alarm for it in (decode_as(Alarmed, row.body, index=row.idx) for row in rows)}
+    texts = _texts(connection, {example.digest for alarm in found.values() for example in alarm.examples})
+    return [_with_texts(found[id_], texts) for id_ in ids if id_ in found]
+
+
+def text_faults(connection: Connection, table: Table) -> list[str]:
+    """Say which texts of customers are not what the leaves name."""
+    rows = connection.execute(select(table.c.digest, table.c.salt, table.c.text))
+    altered = (str(row.digest) for row in rows if text_digest(row.salt, row.text) != row.digest)
+    named = islice(altered, _MOST_FAULTS)
+    return [f"ALTERED: a customer's text is not what it was: {printable(it, 64)}" for it in named]
+
+
+def _texts(connection: Connection, digests: set[str]) -> dict[str, str]:
+    table = schema.customer_text
+    rows = connection.execute(select(table).where(table.c.digest.in_(digests)))
+    return {row.digest: row.text for row in rows if text_digest(row.salt, row.text) == row.digest}
+
+
+def _with_texts(alarm: Alarm, texts: Mapping[str, str]) -> Alarm:
+    examples = tuple(replace(it, text=texts.get(it.digest, "")) for it in alarm.examples)
+    return replace(alarm, examples=examples)
+
+
+def _text(it: CustomerText) -> dict[str, object]:
+    return {
+        "digest": it.digest,
+        "salt": it.salt,
+        "text": it.text,
+        "log": it.log,
+        "client": it.client,
+        "at": instant(it.at),
+    }
+
+
+@cache
+def _upsert(table: Table) -> Insert:
+    """Return the statement that writes a row of a table; kept, because making it takes longer than running it."""
+    statement = insert(table)
+    new = {column.name: statement.excluded[column.name] for column in table.columns}
+    return statement.on_conflict_do_update(index_elements=[it.name for it in table.primary_key], set_=new)
