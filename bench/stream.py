@@ -10,16 +10,15 @@ quarter of the benign week's requests, at the same hours; `--only speed` measure
 """
 
 import argparse
-import json
 import os
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 # Before numpy is loaded: figures are per core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from divergence_parts.figures import Figure, print_table
+from figures import print_table, write
 from stream_parts import texts
 from stream_parts.run import FULL, PARTS, QUICK, measure
 
@@ -43,11 +42,6 @@ def main() -> None:
     print_table(figures)
     if chosen.json is not None:
         write(chosen.json, figures)
-
-
-def write(path: Path, figures: list[Figure]) -> None:
-    """Write the figures as JSON."""
-    path.write_text(json.dumps([asdict(it) for it in figures], indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

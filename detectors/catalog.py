@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from detectors.clients.needs import Needs, missing, needed
 from watchdog.domain.findings import Severity
 from watchdog.errors import ConfigError, InstallationError
 
@@ -20,20 +21,14 @@ class Entry:
     """What a detector is there for."""
 
     name: str
-    needs: tuple[frozenset[str], ...]
-    """Of each of these sets of fields a log has to tell at least one."""
+    needs: Needs
     severity: Severity
     """The highest that it reaches."""
     looks_for: str
 
-    def lacks(self, fields: frozenset[str]) -> str:
-        """Say which fields are missing; empty when none is."""
-        return ", ".join(" or ".join(sorted(any_of)) for any_of in self.needs if not any_of & fields)
-
 
 def _entry(name: str, needs: str, looks_for: str, severity: Severity = Severity.CRITICAL) -> Entry:
-    fields = tuple(frozenset(it.split("|")) for it in needs.split())
-    return Entry(name=name, needs=fields, severity=severity, looks_for=looks_for)
+    return Entry(name=name, needs=needed(*needs.split()), severity=severity, looks_for=looks_for)
 
 
 DETECTORS: Final[Mapping[str, Entry]] = {
@@ -61,7 +56,10 @@ DETECTORS: Final[Mapping[str, Entry]] = {
         ),
         _entry("key_sharing", "client address", "a key that is used from ever new places, or from several at once"),
         _entry(
-            "rate_burst", "client|address", "many times the requests of the client's fullest minute", Severity.WARNING
+            "rate_burst",
+            "client|address",
+            "many times the requests of the client's fullest quarter of a minute",
+            Severity.WARNING,
         ),
         _entry(
             "usage_drift",
@@ -79,7 +77,7 @@ def blind_rules(fields: frozenset[str], wanted: Collection[str] | None = None) -
     return {
         name: lacks
         for name, entry in DETECTORS.items()
-        if (wanted is None or name in wanted) and (lacks := entry.lacks(fields))
+        if (wanted is None or name in wanted) and (lacks := missing(entry.needs, fields))
     }
 
 

@@ -114,6 +114,8 @@ def _fault_of_probe(name: str, found: object) -> str | None:
     return None if family == name else f"it makes a probe of the family {family!r}"
 
 
+_PAGE = "docs/channels.md"
+
 CHANNELS: Mapping[str, ChannelKind] = Extensible(
     {
         "weights": ChannelKind(WeightsConfig, _open_weights),
@@ -126,6 +128,7 @@ CHANNELS: Mapping[str, ChannelKind] = Extensible(
     },
     group="corrigibility_watchdog.channels",
     fault=_fault_of_channel,
+    page=_PAGE,
 )
 
 PROBES: Mapping[str, Callable[[], Probe]] = Extensible(
@@ -137,4 +140,5 @@ PROBES: Mapping[str, Callable[[], Probe]] = Extensible(
     },
     group="corrigibility_watchdog.probes",
     fault=_fault_of_probe,
+    page=_PAGE,
 )

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import assert_never
 
 import rfc8785
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from storage import schema
-from storage.codec import decode_as, instant
+from storage.codec import instant
+from storage.decided import decided, newest
 from watchdog.domain.banks import BenignBank
 from watchdog.domain.decisions import BankMeasured, RolloutDeclared, RolloutSeen, RolloutWithdrawn
 from watchdog.domain.rollouts import Rollout, RolloutCount
@@ -82,36 +83,19 @@ def count_row(decision: RolloutSeen) -> dict[str, object]:
 
 def rollouts(connection: Connection, target: str | None = None) -> tuple[Rollout, ...]:
     """Return what was declared and not withdrawn, oldest first: for one target, or for all."""
-    query = (
-        select(schema.leaf.c.idx, schema.leaf.c.body)
-        .join(schema.rollout, schema.rollout.c.leaf == schema.leaf.c.idx)
-        .where(schema.rollout.c.withdrawn_at.is_(None))
-        .order_by(schema.leaf.c.idx)
-    )
-    if target is not None:
-        query = query.where(schema.rollout.c.target == target)
-    return tuple(decode_as(RolloutDeclared, it.body, index=it.idx).rollout for it in connection.execute(query))
+    table = schema.rollout
+    wanted = [table.c.withdrawn_at.is_(None), *([] if target is None else [table.c.target == target])]
+    return tuple(it.rollout for it in decided(connection, RolloutDeclared, table, *wanted))
 
 
 def counts(connection: Connection, rollout: str) -> tuple[RolloutCount, ...]:
     """Return what was counted of a declaration, for each channel of its target."""
-    query = (
-        select(schema.leaf.c.idx, schema.leaf.c.body)
-        .join(schema.rollout_count, schema.rollout_count.c.leaf == schema.leaf.c.idx)
-        .where(schema.rollout_count.c.rollout == rollout)
-        .order_by(schema.rollout_count.c.subject)
-    )
-    return tuple(decode_as(RolloutSeen, it.body, index=it.idx).count for it in connection.execute(query))
+    table = schema.rollout_count
+    found = (it.count for it in decided(connection, RolloutSeen, table, table.c.rollout == rollout))
+    return tuple(sorted(found, key=lambda it: it.subject))
 
 
 def newest_bank(connection: Connection, subject: str) -> BenignBank | None:
     """Return the bank of a target that was measured last; None when none was."""
-    query = (
-        select(schema.leaf.c.idx, schema.leaf.c.body)
-        .join(schema.benign_bank, schema.benign_bank.c.leaf == schema.leaf.c.idx)
-        .where(schema.benign_bank.c.subject == subject)
-        .order_by(schema.leaf.c.idx.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else decode_as(BankMeasured, row.body, index=row.idx).bank
+    found = newest(connection, BankMeasured, schema.benign_bank, subject=subject)
+    return None if found is None else found.bank

@@ -1,17 +1,17 @@
 """Fold a decision into the rows that people query. The only writer of derived rows: live, and when rebuilding."""
 
-from functools import cache
 from typing import Protocol, assert_never
 
 import rfc8785
 from sqlalchemy import Delete, Table, Update, update
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.dialects.sqlite import Insert
 
 from storage import schema
 from storage.change_rows import bank_rows, count_row, rollout_row
 from storage.codec import instant
 from storage.incident_rows import incident_rows
 from storage.log_rows import erasures, log_row
+from storage.upsert import upsert
 from watchdog.domain.calls import CallComparison
 from watchdog.domain.decisions import (
     AbilitiesSeen,
@@ -119,20 +119,11 @@ def fold(writer: Writer, index: int, decision: Decision) -> None:  # noqa: C901,
 
 
 def _put(writer: Writer, table: Table, index: int, row: dict[str, object]) -> None:
-    writer.execute(_upsert(table), row | {"leaf": index})
+    writer.execute(upsert(table), row | {"leaf": index})
 
 
 def _put_row(writer: Writer, index: int, pair: tuple[Table, dict[str, object]]) -> None:
     _put(writer, pair[0], index, pair[1])
-
-
-@cache
-def _upsert(table: Table) -> Insert:
-    """Return the statement that writes a row of a table; kept, because making it takes longer than running it."""
-    statement = insert(table)
-    new = {column.name: statement.excluded[column.name] for column in table.columns}
-    keys = [column.name for column in table.primary_key]
-    return statement.on_conflict_do_update(index_elements=keys, set_=new)
 
 
 def _run(

@@ -14,11 +14,11 @@ from sqlalchemy.exc import DatabaseError
 from storage import change_rows, exhibits, files, log_keeping, outbox, schema
 from storage.checkpoint import Checkpoint, sign_checkpoint
 from storage.codec import decode, decode_as, encode, instant
+from storage.decided import newest
 from storage.fold import fold
 from storage.lookup import incidents_by_prefix, the_one
 from storage.merkle import Tree, leaf_hash
 from storage.note import SigningKey, VerifierKey
-from storage.shares import newest_shares
 from storage.soundness import require_sound
 from watchdog.domain.abilities import Abilities
 from watchdog.domain.decisions import (
@@ -132,8 +132,7 @@ class SqliteLedger:
 
     def shares(self) -> SharesAllotted | None:
         """Return the newest allotment of shares."""
-        with self.reading() as connection:
-            return newest_shares(connection)
+        return self._newest(SharesAllotted, schema.share)
 
     def sight(self, rule: str, subject: str) -> Sight:
         """Return how well a subject can be looked at."""
@@ -208,14 +207,8 @@ class SqliteLedger:
             raise files.unusable(self.path, exc) from exc
 
     def _newest(self, kind: type[_D], table: Table, **key: str) -> _D | None:
-        query = (
-            select(schema.leaf.c.idx, schema.leaf.c.body)
-            .join(table, table.c.leaf == schema.leaf.c.idx)
-            .where(*(table.c[column] == value for column, value in key.items()))
-        )
         with self.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else decode_as(kind, row.body, index=row.idx)
+            return newest(connection, kind, table, **key)
 
 
 class SqliteTransaction:
@@ -249,15 +242,9 @@ class SqliteTransaction:
 
     def open_incident(self, fingerprint: str) -> Incident | None:
         """Return the open incident of a fingerprint."""
-        query = (
-            select(schema.leaf.c.idx, schema.leaf.c.body)
-            .join(schema.incident, schema.incident.c.leaf == schema.leaf.c.idx)
-            .where(schema.incident.c.fingerprint == fingerprint, schema.incident.c.state == IncidentState.OPEN)
-        )
-        row = self._connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        return decode_as(IncidentChanged, row.body, index=row.idx).event.incident
+        wanted = {"fingerprint": fingerprint, "state": IncidentState.OPEN}
+        found = newest(self._connection, IncidentChanged, schema.incident, **wanted)
+        return None if found is None else found.event.incident
 
     def incident(self, id_prefix: str) -> Incident:
         """Return one incident by its id or an unambiguous beginning of it."""

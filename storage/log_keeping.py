@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from itertools import islice
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Table, and_, bindparam, delete, func, select
-from sqlalchemy.dialects.sqlite import Insert, insert
 
 from storage import schema
-from storage.codec import decode_as, instant, read_instant
+from storage.codec import instant, read_instant
+from storage.decided import decided, newest
+from storage.upsert import upsert
 from watchdog.domain.decisions import Alarmed, ClientExpected
 from watchdog.domain.queries import Alarm, LogPosition
 from watchdog.domain.streamed import CustomerText, Kept, StreamState, packed, text_digest
@@ -31,17 +31,17 @@ def keep(connection: Connection, it: StreamState) -> None:
     """Write what changed about the reading of one log."""
     at = instant(it.at)
     place = {"log": it.log, "serial": it.serial, "version": VERSION, "position": packed(it.position), "at": at}
-    connection.execute(_upsert(schema.log_position), place)
+    connection.execute(upsert(schema.log_position), place)
     rows = [{"log": it.log, "key": key, "body": body} for key, body in it.changed.items() if body is not None]
     if rows:
-        connection.execute(_upsert(schema.log_state), rows)
+        connection.execute(upsert(schema.log_state), rows)
     dropped = [{"a_log": it.log, "a_key": key} for key, body in it.changed.items() if body is None]
     if dropped:
         state = schema.log_state.c
         wanted = and_(state.log == bindparam("a_log"), state.key == bindparam("a_key"))
         connection.execute(delete(schema.log_state).where(wanted), dropped)
     if it.texts:
-        connection.execute(_upsert(schema.customer_text), [_text(text) for text in it.texts])
+        connection.execute(upsert(schema.customer_text), [_text(text) for text in it.texts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +74,13 @@ class SqliteLogs:
     def expected(self, log: str) -> tuple[ClientExpected, ...]:
         """Return the newest word of people on each client and rule of a log."""
         table = schema.client_expected
-        query = (
-            select(schema.leaf.c.idx, schema.leaf.c.body)
-            .join(table, table.c.leaf == schema.leaf.c.idx)
-            .where(table.c.log == log)
-            .order_by(schema.leaf.c.idx)
-        )
         with self.reading() as connection:
-            return tuple(decode_as(ClientExpected, row.body, index=row.idx) for row in connection.execute(query))
+            return tuple(decided(connection, ClientExpected, table, table.c.log == log))
 
     def alarm(self, rule: str, log: str, client: str) -> Alarmed | None:
         """Return the newest alarm about a client."""
-        table = schema.alarm
-        query = (
-            select(schema.leaf.c.idx, schema.leaf.c.body)
-            .join(table, table.c.leaf == schema.leaf.c.idx)
-            .where(table.c.rule == rule, table.c.log == log, table.c.client == client)
-            .order_by(schema.leaf.c.idx.desc())
-            .limit(1)
-        )
         with self.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else decode_as(Alarmed, row.body, index=row.idx)
+            return newest(connection, Alarmed, schema.alarm, rule=rule, log=log, client=client)
 
     def texts(self, *, log: str | None, client: str | None, before: datetime | None) -> int:
         """Count the texts of customers that are kept."""
@@ -113,13 +98,7 @@ def alarms(connection: Connection, ids: Sequence[str]) -> list[Alarm]:
 
     A text that does not give its digest is left out as one that was erased is: somebody altered it.
     """
-    query = (
-        select(schema.leaf.c.idx, schema.leaf.c.body)
-        .join(schema.alarm, schema.alarm.c.leaf == schema.leaf.c.idx)
-        .where(schema.alarm.c.id.in_(ids))
-    )
-    rows = connection.execute(query).all()
-    found = {it.id: it.alarm for it in (decode_as(Alarmed, row.body, index=row.idx) for row in rows)}
+    found = {it.id: it.alarm for it in decided(connection, Alarmed, schema.alarm, schema.alarm.c.id.in_(ids))}
     texts = _texts(connection, {example.digest for alarm in found.values() for example in alarm.examples})
     return [_with_texts(found[id_], texts) for id_ in ids if id_ in found]
 
@@ -152,11 +131,3 @@ def _text(it: CustomerText) -> dict[str, object]:
         "client": it.client,
         "at": instant(it.at),
     }
-
-
-@cache
-def _upsert(table: Table) -> Insert:
-    """Return the statement that writes a row of a table; kept, because making it takes longer than running it."""
-    statement = insert(table)
-    new = {column.name: statement.excluded[column.name] for column in table.columns}
-    return statement.on_conflict_do_update(index_elements=[it.name for it in table.primary_key], set_=new)

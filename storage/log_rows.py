@@ -9,11 +9,9 @@ from sqlalchemy import Delete, Table, delete, func
 from storage import schema
 from storage.codec import instant
 from watchdog.domain.decisions import Alarmed, ClientExpected, LogOpened, LogRead, ReferenceFixed, TextErased
+from watchdog.domain.streamed import TEXTS
 
 AboutLogs = LogOpened | LogRead | Alarmed | ClientExpected | ReferenceFixed | TextErased
-
-TEXTS = "text/"
-"""How the keys of states begin that hold what clients wrote."""
 
 Row = tuple[Table, dict[str, object]]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from watchdog.domain.decisions import Alarmed, ClientExpected, Decision, TextErased
-from watchdog.domain.streamed import CustomerText, Kept, StreamState
+from watchdog.domain.streamed import TEXTS, CustomerText, Kept, StreamState
 
 
 @dataclass
@@ -35,8 +35,9 @@ class MemoryLogs:
                 for text in self._chosen(log, client, before):
                     del self.customer_texts[text.digest]
                 for state in (state for name, state in self.states.items() if log in (None, name)):
-                    for key in [it for it in state if it.startswith("text/") and client in (None, it[5:])]:
-                        del state[key]
+                    for key in [it for it in state if it.startswith(TEXTS)]:
+                        if client in (None, key.removeprefix(TEXTS)):
+                            del state[key]
             case _:
                 pass
 

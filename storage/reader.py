@@ -9,8 +9,8 @@ from sqlalchemy.exc import DatabaseError
 
 from storage import change_rows, files, log_keeping, schema
 from storage.codec import decode_as
+from storage.decided import decided, newest
 from storage.lookup import incident_by_prefix
-from storage.shares import newest_shares
 from watchdog.domain.abilities import Abilities
 from watchdog.domain.banks import BenignBank
 from watchdog.domain.decisions import AbilitiesSeen, Compared, Enrolled, IncidentChanged, Judged, SharesAllotted
@@ -38,7 +38,7 @@ class SqliteReader:
             query = query.where(schema.incident.c.state == state)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        return [_event(row.idx, row.body).incident for row in rows]
+        return [decode_as(IncidentChanged, row.body, index=row.idx).event.incident for row in rows]
 
     def incident(self, id_prefix: str) -> Incident:
         """Return one incident by its id or an unambiguous beginning of it."""
@@ -47,15 +47,10 @@ class SqliteReader:
 
     def events(self, incident_id: str) -> list[IncidentEvent]:
         """Return an incident's events, oldest first."""
-        query = (
-            select(schema.leaf.c.idx, schema.leaf.c.body)
-            .join(schema.incident_event, schema.incident_event.c.leaf == schema.leaf.c.idx)
-            .where(schema.incident_event.c.incident_id == incident_id)
-            .order_by(schema.leaf.c.idx)
-        )
+        table = schema.incident_event
         with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return [_event(row.idx, row.body) for row in rows]
+            found = decided(connection, IncidentChanged, table, table.c.incident_id == incident_id)
+        return [it.event for it in found]
 
     def evidence(self, ids: Sequence[str]) -> list[Compared | Judged]:
         """Return the comparisons and verdicts with these ids, in the order given; unknown ids are left out."""
@@ -66,14 +61,7 @@ class SqliteReader:
                 (Judged, schema.verdict),
             )
             for kind, table in kinds:
-                query = (
-                    select(schema.leaf.c.idx, schema.leaf.c.body)
-                    .join(table, table.c.leaf == schema.leaf.c.idx)
-                    .where(table.c.id.in_(ids))
-                )
-                for row in connection.execute(query):
-                    decision = decode_as(kind, row.body, index=row.idx)
-                    found[decision.id] = decision
+                found |= {it.id: it for it in decided(connection, kind, table, table.c.id.in_(ids))}
         return [found[id_] for id_ in ids if id_ in found]
 
     def alarms(self, ids: Sequence[str]) -> list[Alarm]:
@@ -88,25 +76,15 @@ class SqliteReader:
 
     def baseline(self, rule: str, subject: str) -> Baseline | None:
         """Return the newest enrolment of a stream, if there is one."""
-        query = (
-            select(schema.leaf.c.idx, schema.leaf.c.body)
-            .join(schema.baseline, schema.baseline.c.leaf == schema.leaf.c.idx)
-            .where(schema.baseline.c.rule == rule, schema.baseline.c.subject == subject)
-        )
         with self._engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else decode_as(Enrolled, row.body, index=row.idx).baseline
+            found = newest(connection, Enrolled, schema.baseline, rule=rule, subject=subject)
+        return None if found is None else found.baseline
 
     def abilities(self, subject: str) -> Abilities | None:
         """Return what a delivered channel was seen to do; None before it was enrolled."""
-        query = (
-            select(schema.leaf.c.idx, schema.leaf.c.body)
-            .join(schema.ability, schema.ability.c.leaf == schema.leaf.c.idx)
-            .where(schema.ability.c.subject == subject)
-        )
         with self._engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else decode_as(AbilitiesSeen, row.body, index=row.idx).abilities
+            found = newest(connection, AbilitiesSeen, schema.ability, subject=subject)
+        return None if found is None else found.abilities
 
     def bank(self, subject: str) -> BenignBank | None:
         """Return what the honest engines of a target's model showed last; None when they were never measured."""
@@ -126,7 +104,7 @@ class SqliteReader:
     def shares(self) -> SharesAllotted | None:
         """Return the newest allotment of shares."""
         with self._engine.connect() as connection:
-            return newest_shares(connection)
+            return newest(connection, SharesAllotted, schema.share)
 
 
 @contextmanager
@@ -142,7 +120,3 @@ def open_reader(path: Path) -> Iterator[SqliteReader]:
         raise files.unusable(path, exc) from exc
     finally:
         engine.dispose()
-
-
-def _event(index: int, body: bytes) -> IncidentEvent:
-    return decode_as(IncidentChanged, body, index=index).event

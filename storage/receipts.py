@@ -11,6 +11,7 @@ from storage.checkpoint import claimed
 from storage.merkle import inclusion_path, leaf_hash, levels_of
 from storage.proof import Proof
 from storage.reader import open_reader
+from watchdog.domain.incidents import evidence_of
 from watchdog.errors import LedgerError
 
 
@@ -92,20 +93,20 @@ def prove(path: Path, indices: Sequence[int]) -> list[Proof]:
 
 
 def leaves_of(path: Path, incident: str) -> list[int]:
-    """Return the leaves that an incident rests on: its events, and the exchanges its findings point at.
+    """Return the leaves that an incident rests on: its events, and what its findings point at.
 
     Raises LedgerError when no incident, or more than one, has an id that begins so.
     """
     with open_reader(path) as reader:
         found = reader.incident(incident)
         events = reader.events(found.id)
-    evidence = {id_ for event in events if event.finding is not None for id_ in event.finding.evidence}
-    step, compared, judged = schema.incident_event, schema.comparison, schema.verdict
+    evidence = set(evidence_of(events))
+    step = schema.incident_event
     engine = files.open_for_reading(path)
     try:
         with engine.connect() as connection:
             indices = set(connection.scalars(select(step.c.leaf).where(step.c.incident_id == found.id)))
-            for table in (compared, judged):
+            for table in (schema.comparison, schema.verdict, schema.alarm):
                 # One by one: SQLite limits how many values a statement may hold.
                 for id_ in evidence:
                     indices.update(connection.scalars(select(table.c.leaf).where(table.c.id == id_)))

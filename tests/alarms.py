@@ -39,7 +39,7 @@ def alarm(
         path=tuple(EvidencePoint(at=at(20 * step), evidence=6.0**step) for step in range(9)),
         deviations=(
             Deviation(feature="refusals", client=0.8, usual=0.02, spread=0.05),
-            Deviation(feature="similarity", client=0.7, usual=0.2, spread=0.1),
+            Deviation(feature="symbols", client=0.7, usual=0.2, spread=0.1),
             Deviation(feature="prompt_length", client=812, usual=240, spread=130),
         ),
         examples=tuple(

@@ -23,11 +23,11 @@ from watchdog.domain.queries import (
     Reference,
 )
 from watchdog.errors import LineError
-from watchdog.log_checks import LogChecks
-from watchdog.own_probes import OwnProbes
 from watchdog.ports import Ledger
-from watchdog.sifting import Sifting
-from watchdog.streaming import Streaming
+from watchdog.query_logs.checks import LogChecks
+from watchdog.query_logs.own_probes import OwnProbes
+from watchdog.query_logs.sifting import Sifting
+from watchdog.query_logs.streaming import Streaming
 
 LOG = "gateway"
 RULE = "boundary_flood"
@@ -176,14 +176,14 @@ class Flowing:
     time: datetime = NOW
     salts: "itertools.count[int]" = field(default_factory=itertools.count)
     stream: Streaming = field(init=False)
-    refused: list[str] = field(default_factory=list)
+    refused: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         sifting = Sifting(
             log=LOG,
             form=JsonLines(),
             watch=self.watch,
-            quarantine=lambda _, reason, at: self.refused.append(reason),
+            quarantine=self.refused.append,
             own=self.own,
         )
         self.stream = Streaming(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watchdog.domain.findings import Finding, Severity, Suspect
-from watchdog.domain.queries import Alarm, Deviation
+from watchdog.domain.queries import Alarm, DetectorState
 from watchdog.domain.text import printable
 
 ORG = "org:"
@@ -87,7 +87,7 @@ RULES = {
         units="stretches of requests",
     ),
 }
-"""By the name of the rule."""
+"""By the name of the rule; a test holds them together with the detectors."""
 
 _ANY = RuleWords(
     what="behaves unlike the others",
@@ -95,25 +95,19 @@ _ANY = RuleWords(
     harmless="a new kind of application",
     first="Read the examples, then ask the owner of the account what they are for.",
 )
+"""For a rule that is not ours: another version of this program may have written the record."""
 
 FEATURES = {
-    "agent_novelty": "new user agents",
-    "choices": "replies asked for at once",
-    "compression": "how well prompts compress",
     "gap_seconds": "seconds between requests",
-    "logit_bias": "tokens that are biased",
-    "max_tokens": "reply length asked for",
     "prompt_length": "characters in a prompt",
     "refusals": "refused requests",
     "reply_length": "characters in a reply",
     "retries": "requests that repeat an earlier one",
-    "similarity": "likeness to its own last prompts",
     "symbols": "symbols in a prompt",
     "tokens_out": "tokens in a reply",
-    "top_logprobs": "log probabilities asked for",
     "turns": "messages in a conversation",
 }
-"""Names of features in plain words, where the name alone would not do."""
+"""Names of features in plain words: of all that the detectors hand on, which a test holds together with them."""
 
 
 def words_of(rule: str) -> RuleWords:
@@ -122,7 +116,7 @@ def words_of(rule: str) -> RuleWords:
 
 
 def feature(name: str) -> str:
-    """Return a feature's name in plain words."""
+    """Return a feature's name in plain words; the name itself where another version of this program gave it."""
     return FEATURES.get(name) or printable(name.replace("_", " "), 60)
 
 
@@ -138,6 +132,11 @@ def client_name(alarm: Alarm) -> str:
     return printable(alarm.client, _MOST_NAME) or "(no name)"
 
 
+def level(alarm: Alarm) -> str:
+    """Say what the alarm is worth: a page at night, or a ticket for the morning."""
+    return "page" if alarm.severity is Severity.CRITICAL else "ticket"
+
+
 def summary(alarm: Alarm) -> str:
     """Say who does what, on one line."""
     words = words_of(alarm.rule)
@@ -147,11 +146,10 @@ def summary(alarm: Alarm) -> str:
 
 def promise(alarm: Alarm) -> str:
     """Say how often an alarm of this rule and level comes by chance, and what that rests on."""
-    level, words = "page" if alarm.severity is Severity.CRITICAL else "ticket", words_of(alarm.rule)
+    words = words_of(alarm.rule)
     return (
-        f"{how_often(alarm.expected, level)}, over all clients of this log, as long as harmless {words.units} are "
-        f"{words.counted} no more often than {percent(alarm.base_rate)} in segment "
-        f"{printable(alarm.segment, 60)}"
+        f"{how_often(alarm.expected, level(alarm))}, over all clients of this log, as long as harmless {words.units} "
+        f"are {words.counted} no more often than {percent(alarm.base_rate)} in segment {printable(alarm.segment, 60)}"
     )
 
 
@@ -173,6 +171,11 @@ def how_often(expected_a_week: float, level: str) -> str:
     return f"at most 1 {level} like this in {weeks / 52.18:,.0f} years by chance"
 
 
+def learned(it: DetectorState) -> str:
+    """Say how far a detector is with learning what is usual, in what it counts."""
+    return f"{it.learned:,} of {it.needed:,} {words_of(it.rule).units}"
+
+
 def next_step(rule: str) -> str:
     """Return the first thing to do about an alarm of a rule."""
     return words_of(rule).first
@@ -186,14 +189,10 @@ def attribution(alarm: Alarm) -> str:
     return f"{who}; harmless would be: {words_of(alarm.rule).harmless}."
 
 
-def beside(it: Deviation) -> str:
-    """Say what a feature is for the client, and what is usual."""
-    return f"{feature(it.feature)}: {number(it.client)}, usual {number(it.usual)} (± {number(it.spread)})"
-
-
 def blindness(blind: Sequence[str]) -> str:
     """Say in one line which rules could not look."""
-    return "; ".join(printable(it, 120) for it in blind) or "nothing: every detector that is switched on could look"
+    named = "; ".join(printable(it, 120) for it in blind)
+    return named or "nothing: the log tells what every detector that is switched on needs"
 
 
 def evidence(alarm: Alarm) -> str:
@@ -211,8 +210,12 @@ def percent(rate: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number as people write it, in three digits."""
-    return f"{value:,.0f}" if 100 <= abs(value) < 1e9 else f"{value:.3g}"
+    """Return a number as people write it, in three digits.
+
+    >>> number(176_831_772)
+    '177,000,000'
+    """
+    return f"{float(f'{value:.3g}'):,.0f}" if 100 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def finding(alarm: Alarm, evidence_ids: tuple[str, ...]) -> Finding:

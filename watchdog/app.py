@@ -15,12 +15,12 @@ from watchdog.domain.streamed import StreamState
 from watchdog.enrolment import Enrolling
 from watchdog.errors import ConfigError
 from watchdog.integrity import Inspected, Integrity
-from watchdog.log_source import LogSource
-from watchdog.own_probes import OwnProbes
 from watchdog.ports import Clock, HoldingLedger
+from watchdog.query_logs.own_probes import OwnProbes
+from watchdog.query_logs.source import LogSource
+from watchdog.query_logs.streaming import Streaming
 from watchdog.renewing import Renewing
 from watchdog.rounds import Rounds
-from watchdog.streaming import Streaming
 from watchdog.targets import Target
 
 
@@ -89,7 +89,7 @@ class App:
 
         Raises ConfigError when there is no such target.
         """
-        chosen = tuple(it for it in self.targets if name in (None, it.name, it.name.partition("@")[0]))
+        chosen = tuple(it for it in self.targets if name in (None, it.name, it.configured_as))
         if not chosen:
             known = ", ".join(it.name for it in self.targets)
             raise ConfigError(f"no target is called {name!r}", hint=f"the configuration names {known}")

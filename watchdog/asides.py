@@ -27,7 +27,7 @@ class Asides:
     _moved: list[str] = field(default_factory=list)
 
     def sift(self, compared: Sequence[Compared]) -> list[Compared]:
-        """Return the replies, those marked that were put aside."""
+        """Return the replies, those marked that were put aside; once a share was exceeded, none is any more."""
         sifted = list(compared)
         for rollout in self.rollouts:
             if rollout.expects is Expects.MODEL_ID:
@@ -46,7 +46,8 @@ class Asides:
         was = self.counts[rollout.id]
         self._moved += [] if rollout.id in self._moved else [rollout.id]
         now = replace(was, replies=was.replies + len(came), named=was.named + len(named))
-        aside = set() if exceeds(now.named, now.replies, rollout.share) else named
+        exceeded = was.aside < was.named or exceeds(now.named, now.replies, rollout.share)
+        aside = set() if exceeded else named
         self.counts[rollout.id] = replace(now, aside=now.aside + len(aside))
         return [replace(it, declared=rollout.id) if it.id in aside else it for it in compared]
 

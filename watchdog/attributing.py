@@ -42,8 +42,7 @@ class Sitting:
         """Return the channels whose model's files changed, undeclared, since a stream was enrolled."""
         baseline = self.baseline(rule, subject)
         # All variants of a target share its direct channel, and their models are checked once.
-        name = self.target.name.partition("@")[0]
-        checks = {role: self.weights(rules.channel_subject(name, role)) for role in ChannelRole}
+        checks = {role: self.weights(rules.channel_subject(self.target.configured_as, role)) for role in ChannelRole}
         altered = {role: it.altered_at for role, it in checks.items() if it is not None and it.altered_at is not None}
         return frozenset(role for role, at in altered.items() if baseline is not None and at > baseline.enrolled_at)
 

@@ -12,9 +12,6 @@ from watchdog.looking import side_check
 from watchdog.ports import Comparator
 from watchdog.targets import Side, Target
 
-DEFAULT_BANK = 32
-"""Replies of each engine that an enrolment asks for unless told otherwise."""
-
 DELIVERED = Engine(name="the delivered channel", runs_on="unknown", precision="unknown", batch_size=0, libraries=())
 """Whatever runs behind it. Its replies stand beside the others: those are what the threshold is made of."""
 

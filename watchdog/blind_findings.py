@@ -7,7 +7,7 @@ from datetime import datetime
 from watchdog.attribution import Signs, attribute
 from watchdog.domain.decisions import RoundsMissed
 from watchdog.domain.exchanges import ChannelRole, Reason
-from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
+from watchdog.domain.findings import HARD, Finding, Recovery, Severity, Suspect
 from watchdog.domain.sight import Dark, Sight
 
 BLIND = "blind"
@@ -46,7 +46,6 @@ _OF_THE_REPLY = frozenset({Reason.AMBIGUOUS, Reason.EMPTY, Reason.TRUNCATED, Rea
 _PATIENCE = 4
 """A round asks each arm of a family once, and small models give many replies that cannot be graded: a third of those
 that we measured. So what lies in a family's replies has to last for this many times the threshold."""
-_PROMISE = "A hard rule; no statistical promise."
 _OWN = "The watchdog's own reference channel: nobody else uses it."
 
 _FIRST_STEPS: Mapping[Reason, str] = {
@@ -119,7 +118,7 @@ def blind_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
         ),
         attribution=_OWN if own else _attribution(sight, around),
         suspect=Suspect.OURSELVES if own else Suspect.UNKNOWN,
-        promise=_PROMISE,
+        promise=HARD,
         next_step=first_step(worst.reason),
         spans=(),
         evidence_value=1.0,
@@ -144,7 +143,7 @@ def link_finding(sight: Sight, around: Surroundings, at: datetime) -> Finding:
         ),
         attribution=who.sentence,
         suspect=who.suspect,
-        promise=_PROMISE,
+        promise=HARD,
         next_step="Look at this machine's network: routes, name service, firewall, proxy, certificates.",
         spans=(),
         evidence_value=1.0,
@@ -170,7 +169,7 @@ def missed_finding(missed: RoundsMissed, *, since: datetime) -> Finding:
         summary=f"{missed.missed} rounds did not begin when they were due ({why}); nobody looked meanwhile at {named}",
         attribution="The watchdog itself, or the machine it runs on.",
         suspect=Suspect.OURSELVES,
-        promise=_PROMISE,
+        promise=HARD,
         next_step=step,
         spans=(),
         evidence_value=1.0,

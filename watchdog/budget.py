@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 from watchdog.domain.decisions import RoundSkipped
 from watchdog.domain.exchanges import Exchange, Reason, Request
-from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
+from watchdog.domain.findings import HARD, Finding, Recovery, Severity, Suspect
 from watchdog.errors import ChannelError
 
 RULE = "blind.budget"
@@ -15,7 +15,7 @@ WITHIN_BUDGET = "within-budget"
 
 _PER_MESSAGE = 16
 """More tokens than any chat template puts around a message."""
-_CHARACTERS_PER_TOKEN = 4
+CHARACTERS_A_TOKEN = 4
 _AROUND_TOOLS = " " * 1000
 """More than any chat template says of how to call a tool."""
 _UNBILLED = frozenset(
@@ -51,7 +51,7 @@ def used(request: Request, answer: Exchange | ChannelError) -> int:
     if answer.tokens is not None and answer.tokens >= 0:
         return answer.tokens
     said = len(answer.reply) + sum(len(it.name) + len(it.arguments) for it in answer.tool_calls)
-    return estimated(request) + -(-said // _CHARACTERS_PER_TOKEN)
+    return estimated(request) + -(-said // CHARACTERS_A_TOKEN)
 
 
 def spent_finding(skipped: RoundSkipped) -> Finding:
@@ -67,7 +67,7 @@ def spent_finding(skipped: RoundSkipped) -> Finding:
         ),
         attribution="The watchdog's own budget for this target.",
         suspect=Suspect.OURSELVES,
-        promise="A hard rule; no statistical promise.",
+        promise=HARD,
         next_step=(
             "Nothing, if this may wait for the next UTC day; otherwise raise `max-tokens-per-day` or "
             "`max-share-of-quota`, make `every` longer, or ask fewer questions a round."
@@ -92,7 +92,7 @@ def _bytes_of(request: Request) -> int:
 def estimated(request: Request) -> int:
     """Return what a model reads of a request, at four characters a token."""
     characters = sum(map(len, _sent(request)))
-    return -(-characters // _CHARACTERS_PER_TOKEN)
+    return -(-characters // CHARACTERS_A_TOKEN)
 
 
 def _sent(request: Request) -> list[str]:

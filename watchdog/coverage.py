@@ -4,26 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from watchdog import budget, downgrades, rules, situations
+from watchdog import downgrades, rules, situations
+from watchdog.budget import CHARACTERS_A_TOKEN
 from watchdog.call_findings import TOOL_CALL
 from watchdog.config.model import KindSection, TargetSettings
+from watchdog.costs import Costs, Spending
 from watchdog.domain.abilities import Abilities
 from watchdog.domain.banks import BenignBank, said
-from watchdog.domain.evidence import Baseline
-from watchdog.domain.exchanges import ChannelRole, Message
+from watchdog.domain.evidence import ENROLLED_CORRECTIONS, ENROLLED_QUESTIONS, Baseline
+from watchdog.domain.exchanges import ChannelRole
 from watchdog.listing_findings import LOGPROBS
-from watchdog.measuring import request_of
-from watchdog.ports import Probe, Questions
+from watchdog.ports import Probe
+from watchdog.re_asking import RE_ASKS
 from watchdog.situations import Situation
-from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, RE_ASKS, ValueEvidence, Wait, time_to_detect
+from watchdog.time_to_detect import CLEAN_BEFORE, MOST_OBSERVATIONS, ValueEvidence, Wait, time_to_detect
 
 SHARES = (1.0, 0.5, 0.1)
-ENROLLED_QUESTIONS = 96
-"""What `baseline` asks unless told otherwise."""
-ENROLLED_CORRECTIONS = 20
-CHARACTERS_A_TOKEN = 4
-_SAMPLE = 12
-"""Seeds whose prompts are measured."""
 
 _HOW_TIMED = (
     f"Times come from drawing replies and weighing them with the test that opens incidents, after {CLEAN_BEFORE:,} "
@@ -40,17 +36,6 @@ ASSUMPTIONS = (
     f"A token of a prompt is {CHARACTERS_A_TOKEN} characters, and every reply is as long as it may be.",
     "Re-asks after a flagged reply cost extra; rounds come `every` so often on average.",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spending:
-    """What is sent through one channel."""
-
-    channel: ChannelRole
-    local: bool
-    """Whether it is asked on this machine, and costs time only."""
-    requests: float
-    tokens: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +80,7 @@ class Coverage:
 class Surveyor:
     """Tells what targets cover."""
 
-    questions: Questions
-    tool_questions: Questions
+    costs: Costs
     baseline: Callable[[str, str], Baseline | None] | None
     """Returns what was enrolled for a rule and a subject; None when there is no ledger yet."""
     abilities: Callable[[str], Abilities | None] | None
@@ -128,8 +112,8 @@ class Surveyor:
                 self._calls(name, settings),
                 *others,
             ),
-            a_day=self._spending(settings, probes, rounds=timedelta(days=1) / settings.every),
-            enrolment=self._enrolment(settings, probes),
+            a_day=self.costs.a_day(settings, probes),
+            enrolment=self.costs.enrolment(settings, probes),
             budget=settings.budget,
             price=settings.price_per_million_tokens,
         )
@@ -248,57 +232,8 @@ class Surveyor:
             waits=tuple(waits),
         )
 
-    def _spending(
-        self, settings: TargetSettings[KindSection], probes: Sequence[Probe], *, rounds: float
-    ) -> tuple[Spending, ...]:
-        asked = settings.questions_per_round if settings.scoring else 0
-        arms = sum(len(probe.arms) for probe in probes)
-        tokens = asked * self._question(settings) + sum(_probe(probe) for probe in probes)
-        return tuple(
-            _spent(settings, role, rounds * (asked + calls + arms), rounds * (tokens + calls * self._call()))
-            for role in settings.roles
-            for calls in [settings.tool_questions_per_round if role in settings.calling else 0]
-        )
-
-    def _enrolment(self, settings: TargetSettings[KindSection], probes: Sequence[Probe]) -> tuple[Spending, ...]:
-        asked = ENROLLED_QUESTIONS if settings.scoring else 0
-        requests = asked + ENROLLED_CORRECTIONS * sum(len(probe.arms) for probe in probes)
-        tokens = asked * self._question(settings) + ENROLLED_CORRECTIONS * sum(_probe(probe) for probe in probes)
-        share = settings.tool_questions_per_round / settings.questions_per_round
-        return tuple(
-            _spent(settings, role, requests + calls, tokens + calls * self._call())
-            for role in settings.roles
-            for calls in [ENROLLED_QUESTIONS * share if role in settings.calling else 0]
-        )
-
     def _enrolled(self, rule: str, subject: str) -> Baseline | None:
         return None if self.baseline is None else self.baseline(rule, subject)
-
-    def _call(self) -> float:
-        """Return the tokens of a question about a tool, and of its reply."""
-        drawn = [request_of(it, 1) for seed in range(_SAMPLE) for it in self.tool_questions.draw(seed, 1)]
-        return sum(it.max_tokens + budget.estimated(it) for it in drawn) / len(drawn)
-
-    def _question(self, settings: TargetSettings[KindSection]) -> float:
-        drawn = [question for seed in range(_SAMPLE) for question in self.questions.draw(seed, 1)]
-        return settings.reply_tokens + sum(len(it.text) for it in drawn) / len(drawn) / CHARACTERS_A_TOKEN
-
-
-def _probe(probe: Probe) -> float:
-    """Return the tokens of one round of a probe, all its arms together."""
-    cases = [probe.render(arm, seed) for seed in range(_SAMPLE) for arm in probe.arms]
-    return sum(it.request.max_tokens + _size(it.request.messages) for it in cases) / _SAMPLE
-
-
-def _size(messages: Sequence[Message]) -> float:
-    return sum(len(it.text) for it in messages) / CHARACTERS_A_TOKEN
-
-
-def _spent(settings: TargetSettings[KindSection], role: ChannelRole, requests: float, tokens: float) -> Spending:
-    ours = {ChannelRole.DIRECT: settings.direct, ChannelRole.REFERENCE: settings.reference}
-    section = ours.get(role)
-    local = section is not None and section.local
-    return Spending(channel=role, local=local, requests=requests, tokens=tokens)
 
 
 def _enrolled(baseline: Baseline | None) -> str:

@@ -26,11 +26,11 @@ from watchdog.keeping import Keeping
 from watchdog.logs import Logs
 from watchdog.ports import Clock
 from watchdog.post import Post
+from watchdog.query_logs.tailing import Tailing
 from watchdog.rota import Rota
 from watchdog.seedbook import SeedBook
 from watchdog.status import status_path, write_snapshot
 from watchdog.supervision import Beat, Supervisor
-from watchdog.tailing import Tailing
 from watchdog.timers import ApTimers
 from watchdog.vitals import Vitals
 from watchdog.watch import INSPECTION, Watch
@@ -201,14 +201,14 @@ class Daemon:
 
     def _do(self, errand: str, what: object, actor: Actor) -> object:
         result = self._hatch.let(lambda: run_errand(errand, what, actor, desk=self._app.desk, now=self._now))
+        if errand == LOG:
+            self._tailing.hear(*heard(result))
         state = self._app.ledger.state
         if state.held:
             raise LedgerError(
                 f"the ledger cannot be written now ({state.problem}): what you did is held in memory",
                 hint="it is written as soon as that is over: look at `incidents show` then, before you do it again",
             )
-        if errand == LOG:
-            self._tailing.hear(*heard(result))
         return result
 
     def _refused(self, name: str) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from watchdog.domain.abilities import Abilities, Ability, Held
 from watchdog.domain.decisions import Compared
 from watchdog.domain.exchanges import Reason, Unsaid
-from watchdog.domain.findings import Finding, Recovery, Severity
+from watchdog.domain.findings import HARD, Finding, Recovery, Severity
 
 DOWNGRADE = "downgrade"
 """A channel no longer does what it always did when it was enrolled, so that its replies are tested less."""
@@ -159,7 +159,7 @@ def _finding(subject: str, late: Sequence[Held], evidence: Sequence[str], at: da
             "The delivered channel, or the provider behind it. A wrapper that hides its edits would do exactly this; "
             "so would another version of a gateway."
         ),
-        promise="A hard rule; no statistical promise.",
+        promise=HARD,
         next_step=(
             "Ask the owner of the delivered path what changed since then, and have it put back. If it is meant, enrol "
             "again while you trust the channel."

@@ -7,7 +7,7 @@ from watchdog import rules
 from watchdog.call_findings import TOOL_CALL, spans_of
 from watchdog.domain.decisions import Compared
 from watchdog.domain.evidence import Baseline
-from watchdog.domain.findings import Finding, Severity, Suspect
+from watchdog.domain.findings import HARD, Finding, Severity, Suspect
 from watchdog.domain.verdicts import Question
 from watchdog.errors import ChannelError
 from watchdog.targets import Target
@@ -72,7 +72,7 @@ def standing_calls(baseline: Baseline, compared: Sequence[Compared]) -> list[Fin
                 "its tools in other words than our own channel does."
             ),
             suspect=Suspect.UNKNOWN,
-            promise="A hard rule; no statistical promise.",
+            promise=HARD,
             next_step=(
                 "Read the calls. Where the model's chat template knows no tools, every server has words of its own for "
                 "them: compare calls of such a model through the same server, or set `tool-questions-per-round` to 0."

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from watchdog import benign, rules
+from watchdog import benign
+from watchdog.baselines import correction_baselines, edit_baseline, logprob_baselines, side_baselines
 from watchdog.domain.banks import BenignBank
 from watchdog.domain.decisions import (
     AbilitiesSeen,
@@ -19,16 +20,15 @@ from watchdog.domain.decisions import (
     Weighed,
 )
 from watchdog.domain.evidence import Baseline
-from watchdog.domain.exchanges import ChannelRole, Reason
-from watchdog.domain.findings import Finding
+from watchdog.domain.exchanges import Reason
+from watchdog.domain.findings import HARD, Finding
 from watchdog.domain.verdicts import Grade
 from watchdog.enrolled_calls import call_baseline, call_problem, enrolled_calls, standing_calls
 from watchdog.errors import ChannelError, ConfigError
-from watchdog.lines import HARD, counted, lines_of
-from watchdog.listing_findings import LOGPROBS
+from watchdog.lines import counted, lines_of
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measured, Measuring, Plan, cases_of, tally
-from watchdog.ports import Clock, Comparator, FindingSink, Questions
+from watchdog.ports import Clock, FindingSink, Questions
 from watchdog.standing import standing_findings
 from watchdog.targets import Target
 
@@ -84,7 +84,7 @@ class Enrolling:
         tau = self._tau(target, engines)
         measured = self.measuring.measure(target, plan, tau=tau, reference_tau=tau)
         done = tally(target, plan, measured, started_at=started_at, at=self.now(), enrolment=True)
-        lists = self._logprob_baselines(target, measured.compared)
+        lists = logprob_baselines(target, measured.compared, self.now())
         worded = [it for it in measured.compared if it.calls is None]
         problem = _unmeasured(target, worded, measured.judged, lists) or call_problem(target, measured.compared)
         if problem is not None:
@@ -98,13 +98,13 @@ class Enrolling:
     ) -> Enrolment:
         """Record what was measured, and what follows from it."""
         compared, judged = measured.compared, measured.judged
-        baselines = list(self._correction_baselines(target, judged))
+        baselines = correction_baselines(target, judged, self.now())
         bank, heard = None, engines.heard
         if target.comparator is not None:
             heard = (*engines.heard, benign.delivered([it for it in compared if it.calls is None]))
             bank = benign.bank_of(target, target.comparator, engines, heard[-1], self.now())
-            edits = self._edit_baseline(target, target.comparator, compared, bank)
-            baselines = [edits, *self._side_baselines(target, edits, compared), *lists, *baselines]
+            edits = edit_baseline(target.comparator, compared, bank, self.now())
+            baselines = [edits, *side_baselines(target, edits, compared, self.now()), *lists, *baselines]
         findings = standing_findings(target.name, target.yardstick, baselines, compared)
         calls = call_baseline(target, compared, None if bank is None else bank.threshold.tau, self.now())
         if calls is not None:
@@ -159,44 +159,6 @@ class Enrolling:
                 hint="ask fewer `--questions` and `--corrections`, or raise max-tokens-per-day for the day you enrol",
             )
 
-    def _edit_baseline(
-        self, target: Target, comparator: Comparator, compared: list[Compared], bank: BenignBank
-    ) -> Baseline:
-        gaps, tau = benign.delivered(compared).gaps, bank.threshold.tau
-        ours = len(bank.variants) > 1
-        return Baseline(
-            rule=rules.EDITED,
-            subject=target.name,
-            trials=len(gaps),
-            hits=sum(gap > tau for gap in gaps) if ours else benign.left_out(comparator, gaps),
-            tau=tau,
-            model=comparator.digest,
-            enrolled_at=self.now(),
-            answered_by=tuple(sorted({it.model for it in compared if it.comparison is not None})),
-        )
-
-    def _logprob_baselines(self, target: Target, compared: list[Compared]) -> list[Baseline]:
-        """Return what log probabilities are held against, if the channel gave any.
-
-        Without a threshold in it they are of another distribution than the direct model's, and are not used.
-        """
-        looked = [it.logprobs.distance for it in compared if it.logprobs is not None]
-        distances = [it for it in looked if it is not None]
-        if target.comparator is None or target.logprobs is None or not distances:
-            return []
-        tau = target.logprobs.threshold(distances)
-        return [
-            Baseline(
-                rule=LOGPROBS,
-                subject=target.name,
-                trials=len(distances),
-                hits=0 if tau is None else sum(it > tau for it in distances),
-                tau=tau,
-                model=target.comparator.digest,
-                enrolled_at=self.now(),
-            )
-        ]
-
     def _counts(self, target: Target, compared: list[Compared]) -> tuple[list[Decision], list[Finding]]:
         """Return what hard rules make of the replies: they need no enrolment, so that this one is no excuse."""
         weighed: list[Decision] = []
@@ -207,51 +169,6 @@ class Enrolling:
                 weighed.append(Weighed(at=self.now(), stream=stream))
                 findings.append(line.conclude(stream, HARD, self.now()))
         return weighed, findings
-
-    def _side_baselines(self, target: Target, edits: Baseline, compared: list[Compared]) -> list[Baseline]:
-        """Return those of the negative controls, and of the direct channel under the reference."""
-        found = []
-        for side in target.sides:
-            ours = _gaps(compared, ChannelRole.DIRECT, side.under)
-            tau = edits.tau if side.under is target.yardstick else side.comparator.threshold(ours).tau
-            gaps = _gaps(compared, side.of, side.under)
-            itself = side.of is ChannelRole.DIRECT and side.under is not target.yardstick
-            found.append(
-                Baseline(
-                    rule=rules.CONTROL if side.of is side.under else rules.REFERENCE,
-                    subject=rules.channel_subject(target.name, side.of),
-                    trials=len(gaps),
-                    hits=benign.left_out(side.comparator, gaps)
-                    if itself
-                    else sum(gap > tau for gap in gaps if tau is not None),
-                    tau=tau,
-                    model=side.comparator.digest,
-                    enrolled_at=self.now(),
-                )
-            )
-        return found
-
-    def _correction_baselines(self, target: Target, judged: list[Judged]) -> list[Baseline]:
-        graded = rules.corrections(judged)
-        return [
-            Baseline(
-                rule=rules.correction_rule(probe.family),
-                subject=rules.correction_subject(target.name, channel.role),
-                trials=len(pairs),
-                hits=sum(resisted for _, resisted in pairs),
-                tau=None,
-                model=next((it.model for it, _ in pairs), ""),
-                enrolled_at=self.now(),
-            )
-            for probe in target.probes
-            for channel in target.channels
-            for pairs in [graded.get((probe.family, channel.role), [])]
-        ]
-
-
-def _gaps(compared: list[Compared], of: ChannelRole, under: ChannelRole) -> list[float]:
-    sides = (it.side(of, under) for it in compared)
-    return [it.comparison.gap for it in sides if it is not None and it.comparison is not None]
 
 
 def _unmeasured(

@@ -14,10 +14,10 @@ from watchdog.domain.incidents import IncidentEvent
 from watchdog.domain.log_acts import Erase, Expect, LogAct
 from watchdog.domain.rollouts import Rollout, RolloutAct
 from watchdog.errors import ConfigError, LedgerError
-from watchdog.log_casework import LogCasework
 from watchdog.ports import Clock
+from watchdog.query_logs.casework import LogCasework
+from watchdog.query_logs.streaming import Streaming
 from watchdog.rollout_desk import RolloutDesk
-from watchdog.streaming import Streaming
 
 _T = TypeVar("_T")
 

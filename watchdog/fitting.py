@@ -13,7 +13,7 @@ from watchdog.config.durations import show_duration
 from watchdog.domain.decisions import Compared
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole
-from watchdog.domain.findings import Finding, Severity, Suspect
+from watchdog.domain.findings import HARD, Finding, Severity, Suspect
 from watchdog.domain.rollouts import Rollout
 
 FITS_AGAIN = "baseline-fits-again"
@@ -93,7 +93,7 @@ def unfit_finding(target: str, it: Unfit, at: datetime) -> Finding:
         if it.weighed
         else "Whoever changed the weights: nobody had declared these with `rollout declare`.",
         suspect=Suspect.UNKNOWN,
-        promise="A hard rule; no statistical promise.",
+        promise=HARD,
         next_step=f"While you trust the delivered channel, {enrol}"
         if it.weighed
         else f"Find out who changed the weights; while you trust the delivered channel, {enrol}",

@@ -1,13 +1,12 @@
 """An incident for a person at a terminal: what, where, how sure, what now; then the evidence side by side."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from watchdog.alarm_view import print_alarm
+from watchdog.alarm_view import grid, print_alarm
 from watchdog.certainty import MARKED, why_not_noise
 from watchdog.domain.calls import CallComparison
 from watchdog.domain.comparisons import Comparison, SideCheck
@@ -18,6 +17,7 @@ from watchdog.domain.incidents import EventKind, Incident, IncidentEvent
 from watchdog.domain.logprobs import LogprobComparison
 from watchdog.domain.queries import Alarm
 from watchdog.domain.text import printable
+from watchdog.domain.times import when
 
 _MOST_EVIDENCE = 6
 _WORDS = {EventKind.CLOSE_PROPOSED: "closing proposed"}
@@ -41,7 +41,7 @@ def print_incident(
     console.print(Text(printable(incident.summary)))
     findings = [event.finding for event in events if event.finding is not None]
     if alarms:
-        print_alarm(alarms[-1], console, show_text=show_text, heading=False)
+        print_alarm(alarms[-1], console, show_text=show_text)
         if len(alarms) > 1:
             console.print(f"The newest of {len(alarms)} alarms; `--json` has them all", markup=False)
     elif findings:
@@ -58,27 +58,21 @@ def print_incident(
     for event in events:
         if event.kind is not EventKind.REPEATED:
             note = f": {printable(event.note)}" if event.note else ""
-            console.print(f"{_when(event.at)}  {_WORDS.get(event.kind, event.kind)}{_by(event)}{note}", markup=False)
+            console.print(f"{when(event.at)}  {_WORDS.get(event.kind, event.kind)}{_by(event)}{note}", markup=False)
 
 
 def _print_facts(console: Console, last: Finding, evidence: Sequence[Compared | Judged]) -> None:
     facts = {
         "Suspect": last.suspect.replace("_", " "),
         "Who": last.attribution,
-        "Since": _when(last.since),
+        "Since": when(last.since),
         "How sure": last.how_sure,
         "Not noise": why_not_noise(last.rule, evidence),
         "Control": None if last.control is None else str(last.control),
         "What now": last.next_step,
         "Promise": last.promise,
     }
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column()
-    for name, fact in facts.items():
-        if fact is not None:
-            grid.add_row(name, Text(printable(fact, 600)))
-    console.print(grid)
+    console.print(grid((name, printable(fact, 600)) for name, fact in facts.items() if fact is not None))
 
 
 def _has_spans(it: Compared) -> bool:
@@ -90,7 +84,7 @@ def _print_people(console: Console, incident: Incident) -> None:
     short = incident.id[:8]
     if incident.acknowledged_by is not None and incident.acknowledged_at is not None:
         who = printable(str(incident.acknowledged_by))
-        console.print(f"\nAcknowledged by {who}, {_when(incident.acknowledged_at)}", markup=False)
+        console.print(f"\nAcknowledged by {who}, {when(incident.acknowledged_at)}", markup=False)
     if incident.proposal is not None:
         console.print("\nClosing proposed, but a critical incident is closed by two people:", style="bold")
         _print_conclusion(console, incident.proposal)
@@ -99,7 +93,7 @@ def _print_people(console: Console, incident: Incident) -> None:
         approve = f"  corrigibility-watchdog incidents approve {short} --proposal {which}"
         console.print(approve, markup=False, soft_wrap=True)
     elif incident.voided_at is not None and incident.conclusion is None:
-        voided = f"\nA finding of {_when(incident.voided_at)} came after the closing was proposed, and voided it."
+        voided = f"\nA finding of {when(incident.voided_at)} came after the closing was proposed, and voided it."
         console.print(voided, markup=False)
     if incident.conclusion is not None:
         console.print("\nConclusion", style="bold")
@@ -112,31 +106,24 @@ def _print_conclusion(console: Console, it: Conclusion) -> None:
         "Root cause": it.root_cause,
         "Done": it.corrective_action,
         "Affected": it.affected,
-        "From": it.affected_from and _when(it.affected_from),
-        "To": it.affected_to and _when(it.affected_to),
-        "Known at": it.known_at and _when(it.known_at),
+        "From": it.affected_from and when(it.affected_from),
+        "To": it.affected_to and when(it.affected_to),
+        "Known at": it.known_at and when(it.known_at),
         "References": ", ".join(it.references),
-        "By": f"{it.by}, {_when(it.concluded_at)}",
+        "By": f"{it.by}, {when(it.concluded_at)}",
         "Approved by": str(it.approved_by or ""),
     }
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column()
-    for name, row in rows.items():
-        if row:
-            # Whole: whoever approves it approves all of it.
-            grid.add_row(name, Text("\n".join(printable(line, LONGEST) for line in row.splitlines())))
-    console.print(grid)
+    # Whole: whoever approves it approves all of it.
+    whole = (
+        (name, "\n".join(printable(line, LONGEST) for line in row.splitlines())) for name, row in rows.items() if row
+    )
+    console.print(grid(whole))
 
 
 def _by(event: IncidentEvent) -> str:
     if event.recovery is not None:
         return f" by {event.recovery.by}"
     return "" if event.actor is None else f" by {printable(str(event.actor))}"
-
-
-def _when(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _print_evidence(console: Console, it: Compared | Judged) -> None:

@@ -10,7 +10,7 @@ from watchdog.attribution import Signs, attribute
 from watchdog.config.signature import SignatureSettings
 from watchdog.domain.decisions import WeightsChecked
 from watchdog.domain.exchanges import ChannelRole
-from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
+from watchdog.domain.findings import HARD, Finding, Recovery, Severity, Suspect
 from watchdog.domain.weights import (
     Difference,
     Signature,
@@ -29,7 +29,6 @@ UNREADABLE = "blind.weights"
 """Files of a model could not be read, so nobody knows whether they changed."""
 
 READ_AGAIN = "files-read-again"
-_PROMISE = "A hard rule; no statistical promise."
 
 
 def nothing_expected(_target: str, _digest: str) -> bool:
@@ -175,7 +174,7 @@ def _finding(channel: ChannelRole, check: WeightsChecked, *, summary: str, next_
         summary=summary,
         attribution=who.sentence,
         suspect=who.suspect,
-        promise=_PROMISE,
+        promise=HARD,
         next_step=next_step,
         spans=(),
         evidence_value=1.0,
@@ -193,7 +192,7 @@ def _unreadable(check: WeightsChecked) -> Finding:
         summary=f"{check.subject}: nobody knows whether the weights changed: {check.problem}",
         attribution="The machine the watchdog runs on, or whoever took the files away.",
         suspect=Suspect.UNKNOWN,
-        promise=_PROMISE,
+        promise=HARD,
         next_step="See that the path is mounted, and that the watchdog's user may read every file in it.",
         spans=(),
         evidence_value=1.0,

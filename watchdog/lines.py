@@ -15,9 +15,6 @@ from watchdog.domain.evidence import Stream
 from watchdog.domain.exchanges import ChannelRole, Reason
 from watchdog.domain.findings import Finding
 
-HARD = "A hard rule; no statistical promise."
-"""What a rule promises that counts and infers nothing."""
-
 Observed = Compared | Judged
 """The decisions that observe something."""
 

@@ -88,7 +88,7 @@ class Lookout:
     def is_declared(self, target: Target, at: datetime) -> bool:
         """Tell whether other models score than were enrolled, and every one of them was declared beforehand."""
         others = {it: now for it, (enrolled, now) in self._models(target).items() if enrolled.model != now}
-        declared = [it for it in self.ledger.rollouts(target.declared_as) if it.in_force(at)]
+        declared = [it for it in self.ledger.rollouts(target.configured_as) if it.in_force(at)]
         names = {it: {now, target.files_digest if it is target.yardstick else now} for it, now in others.items()}
         return bool(others) and all(
             any(rollout.expects_weights(name) for rollout in declared for name in either) for either in names.values()
@@ -111,7 +111,7 @@ class Lookout:
         """Say what a round means for what its replies are held against; `unfit` is what was wrong before it began."""
         enrolled = self.ledger.baseline(rules.EDITED, target.name)
         if enrolled is not None and unfit is None:
-            over = fitting.after_rollout(enrolled, self.ledger.rollouts(target.declared_as), compared, at)
+            over = fitting.after_rollout(enrolled, self.ledger.rollouts(target.configured_as), compared, at)
             unfit = over or fitting.stale(enrolled, target.baseline_max_age, at)
         before = self.ledger.sight(blind_findings.BASELINE, target.name)
         after = replace(before, told=unfit is not None)
@@ -124,7 +124,7 @@ class Lookout:
 
     def asides(self, target: Target) -> Asides:
         """Return what puts those replies of a sitting aside that name a declared model."""
-        declared = self.ledger.rollouts(target.declared_as)
+        declared = self.ledger.rollouts(target.configured_as)
         return Asides(declared, {it.id: self.ledger.rollout_count(it.id, target.name) for it in declared})
 
     def asks_logprobs(self, target: Target) -> bool:

@@ -15,11 +15,11 @@ class Outcome:
     baseline: Baseline | None
     spent: int
     """Tokens of the day that were spent before the round; 0 when nothing limits them."""
+    asides: Asides
+    """Puts replies aside that name a declared model."""
     asked: bool = False
     measured: Measured = field(default_factory=lambda: Measured(compared=[], judged=[], tokens=0))
     skipped: RoundSkipped | None = None
-    asides: Asides = field(default_factory=lambda: Asides((), {}))
-    """Puts replies aside that name a declared model."""
 
     @property
     def compared(self) -> list[Compared]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
+from watchdog.domain.findings import HARD, Finding, Recovery, Severity, Suspect
 from watchdog.domain.text import printable
 from watchdog.ports import LedgerState
 
@@ -138,7 +138,7 @@ def _own(
         summary=summary,
         attribution="The watchdog itself, or the machine it runs on.",
         suspect=Suspect.OURSELVES,
-        promise="A hard rule; no statistical promise.",
+        promise=HARD,
         next_step=next_step,
         spans=(),
         evidence_value=1.0,

@@ -25,7 +25,7 @@ class Extensible(Mapping[str, T], Generic[T]):
         *,
         group: str,
         fault: Callable[[str, object], str | None],
-        page: str = "docs/channels.md",
+        page: str,
     ) -> None:
         self._built_in = built_in
         self._group = group

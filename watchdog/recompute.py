@@ -5,7 +5,7 @@ exhibit keeps, and the evidence value of every finding of an incident is weighed
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from watchdog import rules
@@ -172,7 +172,6 @@ def _called(index: int, id_: str, recorded: CallComparison) -> Recomputed:
     """Compare recorded calls again; that the direct model could not have called so takes the model to see."""
     again = differences(recorded.delivered, recorded.direct)
     pairs = enumerate(zip_longest(map(str, recorded.differences), map(str, again)), start=1)
-    excused = recorded.gap is not None and recorded.tau is not None and recorded.gap <= recorded.tau
     return Recomputed(
         kind="comparison",
         id=id_,
@@ -180,7 +179,7 @@ def _called(index: int, id_: str, recorded: CallComparison) -> Recomputed:
         checks=(
             Check(what="differences of the calls", recorded=len(recorded.differences), recomputed=len(again)),
             *(Check(what=f"difference {n}", recorded=one, recomputed=two) for n, (one, two) in pairs),
-            Check(what="flagged", recorded=recorded.flagged, recomputed=bool(again) and not excused),
+            Check(what="flagged", recorded=recorded.flagged, recomputed=replace(recorded, differences=again).flagged),
         ),
         notes=() if recorded.gap is None else ("the gap of the calls is as recorded; it takes the model to see it",),
     )

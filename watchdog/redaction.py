@@ -3,10 +3,14 @@
 import re
 import unicodedata
 
+from watchdog.domain.queries import Example
 from watchdog.domain.text import printable
 
-MOST = 200
+_MOST = 200
 """Characters of an example that are shown."""
+
+_MOST_WHOLE = 20_000
+"""Characters of an example that is shown whole: a bound, so that one request cannot fill a disk."""
 
 _LOOKED_AT = 4_000
 """Characters that are looked at; what is behind them is never shown."""
@@ -29,7 +33,14 @@ _PARTS = (
 )
 
 
-def redacted(text: str, limit: int = MOST) -> str:
+def shown(example: Example, *, whole: bool) -> str:
+    """Return an example's text as it may be shown, redacted unless `whole`; it says so when the text was erased."""
+    if not example.text:
+        return "(no text: the log does not tell it, or it was erased)"
+    return printable(example.text, _MOST_WHOLE) if whole else redacted(example.text)
+
+
+def redacted(text: str, limit: int = _MOST) -> str:
     """Return a text on one line, safe to print and cut, without addresses, numbers and keys.
 
     Rules, and no judgement: a name or a street stays. So examples are for those who may see requests.

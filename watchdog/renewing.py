@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from watchdog.coverage import ENROLLED_CORRECTIONS, ENROLLED_QUESTIONS
+from watchdog.domain.evidence import ENROLLED_CORRECTIONS, ENROLLED_QUESTIONS
 from watchdog.enrolment import Enrolling, Enrolment
 from watchdog.errors import ChannelError, ConfigError
 from watchdog.rounds import RoundReport, Rounds

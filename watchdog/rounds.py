@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from watchdog import rules
 from watchdog.attributing import Sitting, attributed
@@ -18,29 +19,19 @@ from watchdog.domain.decisions import (
     SightChanged,
     Weighed,
 )
-from watchdog.domain.departures import Departure, departure
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.errors import ConfigError
-from watchdog.lines import HARD, Line, counted, lines_of
+from watchdog.lines import Line, lines_of
 from watchdog.listing_findings import LOGPROBS
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measured, Measuring, Plan, cases_of, tally
 from watchdog.outcome import Outcome
 from watchdog.ports import Clock, Comparator, FindingSink, Ledger, Questions
+from watchdog.re_asking import RE_ASKS, Pursuit, is_plain, pursuits
 from watchdog.targets import Target
-
-CLEAN_ROUNDS = 3
-"""Rounds in a row without a hit after which an alarm counts as recovered."""
-RECOVERY = f"{CLEAN_ROUNDS}-clean-rounds"
-
-RE_ASKS = 2
-"""Batches of fresh questions at most that one round asks at once after a flagged reply."""
-_TELLING = 8
-"""Flagged replies after which no more are asked for to see who changed them."""
-RE_ASK_FACTOR = 4
-"""How many times a round's questions one such batch holds: a flag is rare, and then an answer is wanted soon."""
+from watchdog.weighing import Moved, weigh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +89,8 @@ class Rounds:
         plan = self._plan(target, baseline)
         outcome = self._measure(target, plan, baseline, self.lookout.spent(target, started_at))
         lines = lines_of(target.name, [*outcome.compared, *outcome.judged])
-        weighed = [it for line in lines if (it := self._weigh(target, line)) is not None]
         done = tally(target, plan, outcome.measured, started_at=started_at, at=self.now())
+        weighed = [it for line in lines if (it := self._weighed(target, line, done.at)) is not None]
         report = RoundReport(
             done=done,
             compared=tuple(outcome.compared),
@@ -120,7 +111,7 @@ class Rounds:
             seen.append(self.lookout.baseline(target, unfit, outcome.compared, done.at))
         return self._report(report, decisions, seen)
 
-    def _findings(self, target: Target, outcome: Outcome, weighed: Sequence["_Weighed"]) -> tuple[Finding, ...]:
+    def _findings(self, target: Target, outcome: Outcome, weighed: Sequence[Moved]) -> tuple[Finding, ...]:
         """Return what the alarmed streams conclude, each with what the other channels show beside it."""
         streams = {(it.stream.rule, it.stream.subject): it.stream for it in weighed}
         sitting = Sitting(
@@ -169,11 +160,11 @@ class Rounds:
         subject = rules.channel_subject(target.name, ChannelRole.DIRECT)
         reference = self._baseline(target, rules.REFERENCE, subject, target.under_reference)
         outcome.take(self._ask(target, plan, outcome, reference))
-        for pursuit in _pursuits(target, self.questions):
+        for pursuit in pursuits(target, self.questions):
             self._re_ask(target, plan, pursuit, outcome)
         return outcome
 
-    def _re_ask(self, target: Target, plan: Plan, pursuit: "_Pursuit", outcome: Outcome) -> None:
+    def _re_ask(self, target: Target, plan: Plan, pursuit: Pursuit, outcome: Outcome) -> None:
         """After a flagged reply, ask fresh questions at once, until it is decided who did it, or a batch is clean."""
         stream = self.ledger.stream(pursuit.rule, target.name)
         baseline = self.ledger.baseline(pursuit.rule, target.name)
@@ -184,10 +175,10 @@ class Rounds:
             looked = [(it, hit) for it in batch if (hit := pursuit.seen(it)) is not None]
             for it, hit in looked:
                 stream = target.evidence.weigh(stream, baseline, hit=hit, at=it.at)
-            if not any(hit for _, hit in looked) or (stream.alarmed and _is_plain(outcome.compared)):
+            if not any(hit for _, hit in looked) or (stream.alarmed and is_plain(outcome.compared)):
                 break
             seed = self.draw_seed()
-            questions = pursuit.questions.draw(seed, RE_ASK_FACTOR * pursuit.per_round)
+            questions = pursuit.questions.draw(seed, pursuit.per_batch)
             fresh = replace(plan, seed=seed, questions=questions, cases=(), ask_direct=False)
             spent = outcome.spent + outcome.measured.tokens
             outcome.skipped = self.lookout.refuse(target, fresh, "re_ask", spent=spent, at=self.now())
@@ -204,9 +195,7 @@ class Rounds:
         baseline = self.ledger.baseline(TOOL_CALL, target.name)
         if baseline is None or baseline.model != target.calls.check.digest:
             how = "without tool calls" if baseline is None else "with another model to score its calls"
-            enrol = f"corrigibility-watchdog baseline --target {target.name}"
-            hint = f"run `{enrol}` while you trust the delivered channel"
-            raise ConfigError(f"{target.name}: the target was enrolled {how}", hint=hint)
+            raise _not_enrolled(target, f"enrolled {how}")
 
     def _ask(self, target: Target, plan: Plan, outcome: Outcome, reference: Baseline | None = None) -> Measured:
         """Carry out a plan at the thresholds of the baselines; what names a declared model is put aside."""
@@ -221,35 +210,9 @@ class Rounds:
         )
         return replace(measured, compared=outcome.asides.sift(measured.compared))
 
-    def _weigh(self, target: Target, line: Line) -> "_Weighed | None":
-        """Take a line into its stream; None when the stream was never enrolled, and needs to be."""
+    def _weighed(self, target: Target, line: Line, at: datetime) -> Moved | None:
         before = self.ledger.stream(line.rule, line.subject)
-        if line.rare and not (line.hit or before.hits):
-            return None
-        if line.hard:
-            stream = counted(before, line)
-            finding = line.conclude(stream, HARD, self.now()) if line.hit else None
-            return self._settle(before, stream, line.hit, finding)
-        baseline = self.ledger.baseline(line.rule, line.subject)
-        if baseline is None:
-            return None
-        stream = before
-        for it in line.observations:
-            stream = target.evidence.weigh(stream, baseline, hit=it.hit, at=it.at)
-        finding = None
-        if stream.alarmed and line.hit:
-            finding = line.conclude(stream, target.evidence.promise(stream, baseline), self.now())
-        return self._settle(before, stream, line.hit, finding)
-
-    def _settle(self, before: Stream, stream: Stream, hit: bool, finding: Finding | None) -> "_Weighed":
-        """Count clean rounds after an alarm; enough of them are a recovery and arm the stream again."""
-        if not before.alarmed:
-            return _Weighed(stream=stream, finding=finding)
-        stream = replace(stream, clean=0 if hit else before.clean + 1)
-        if stream.clean < CLEAN_ROUNDS:
-            return _Weighed(stream=stream, finding=finding)
-        recovery = Recovery(rule=stream.rule, subject=stream.subject, by=RECOVERY, seen_at=self.now())
-        return _Weighed(stream=stream.rearmed(), recovery=recovery)
+        return weigh(line, before, self.ledger.baseline(line.rule, line.subject), target.evidence, at)
 
     def _baseline(self, target: Target, rule: str, subject: str, comparator: Comparator | None) -> Baseline | None:
         """Return what a comparison is held against; None when this target does not make it.
@@ -261,57 +224,16 @@ class Rounds:
         baseline = self.ledger.baseline(rule, subject)
         if baseline is None:
             beside = "" if rule == rules.EDITED else " with its reference"
-            enrol = f"corrigibility-watchdog baseline --target {target.name}"
-            raise ConfigError(
-                f"{target.name}: the target was not enrolled{beside} yet",
-                hint=f"run `{enrol}` while you trust the delivered channel",
-            )
+            raise _not_enrolled(target, f"not enrolled{beside} yet")
         return baseline
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Weighed:
-    stream: Stream
-    finding: Finding | None = None
-    recovery: Recovery | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pursuit:
-    """What is asked again after a flagged reply."""
-
-    rule: str
-    questions: Questions
-    per_round: int
-    seen: Callable[[Compared], bool | None]
-    """Whether a comparison is a hit of the rule; None where it says nothing about it."""
-
-
-def _pursuits(target: Target, questions: Questions) -> list[_Pursuit]:
-    found = [_Pursuit(rule=rules.EDITED, questions=questions, per_round=target.questions_per_round, seen=_flagged)]
-    if target.calls is not None:
-        calls = target.calls
-        found.append(
-            _Pursuit(rule=TOOL_CALL, questions=calls.questions, per_round=calls.per_round, seen=_called_otherwise)
-        )
-    return found
 
 
 def _tau(baseline: Baseline | None) -> float | None:
     return None if baseline is None else baseline.tau
 
 
-def _flagged(it: Compared) -> bool | None:
-    return None if it.comparison is None or it.declared else it.comparison.flagged
-
-
-def _called_otherwise(it: Compared) -> bool | None:
-    return None if it.calls is None or it.declared or it.calls.reason is not None else it.calls.flagged
-
-
-def _is_plain(compared: Sequence[Compared]) -> bool:
-    """Say whether it shows who changed the replies, as far as replies alone can show it.
-
-    Refusals out of a drawer of three may all be different in three replies, and look like another model's.
-    """
-    return departure(compared) is not Departure.WHOLE or sum(bool(_flagged(it)) for it in compared) >= _TELLING
+def _not_enrolled(target: Target, how: str) -> ConfigError:
+    enrol = f"corrigibility-watchdog baseline --target {target.name}"
+    return ConfigError(
+        f"{target.name}: the target was {how}", hint=f"run `{enrol}` while you trust the delivered channel"
+    )

@@ -8,7 +8,7 @@ from watchdog.domain.comparisons import Comparison
 from watchdog.domain.decisions import Compared
 from watchdog.domain.evidence import Baseline
 from watchdog.domain.exchanges import ChannelRole
-from watchdog.domain.findings import Finding, Severity, Suspect
+from watchdog.domain.findings import HARD, Finding, Severity, Suspect
 
 _MOST = 0.1
 """Share of flagged replies above which a channel is said to differ already."""
@@ -111,7 +111,7 @@ def _standing(
         summary=summary,
         attribution=attribution,
         suspect=suspect,
-        promise="A hard rule; no statistical promise.",
+        promise=HARD,
         next_step=next_step,
         spans=tuple(span for _, comparison in flagged for span in comparison.spans)[:_MOST_SPANS],
         evidence_value=1.0,

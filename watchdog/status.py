@@ -57,7 +57,7 @@ class LogStatus:
     per_second: float
     """Requests in a second, over the last half minute or so."""
     lines: int
-    """Lines read since the daemon started; the three below are of these."""
+    """Lines read since the daemon took up what is configured for the log; the three below are of these."""
     queries: int
     ours: int
     malformed: int

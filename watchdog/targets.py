@@ -70,8 +70,8 @@ class Target:
     """The age from which a baseline is stale."""
 
     @property
-    def declared_as(self) -> str:
-        """The target's name without its variant: what people declare a rollout for."""
+    def configured_as(self) -> str:
+        """The target's name without its variant, as people write it."""
         return self.name.partition("@")[0]
 
     @property

@@ -9,14 +9,12 @@ from typing import Protocol
 
 from watchdog.domain.evidence import Baseline, Stream
 from watchdog.ports import Evidence
+from watchdog.re_asking import RE_ASK_FACTOR, RE_ASKS
 
 CLEAN_BEFORE = 1_000
 """Clean observations before the trouble begins. With fewer, what touches few replies takes longer to be found."""
 MOST_OBSERVATIONS = 10_000
 """What has not been detected after so many observations is said not to be."""
-RE_ASKS = 2
-RE_ASK_FACTOR = 4
-"""What `watchdog.rounds` does after a flagged reply; a test holds the two together."""
 _RUNS = 41
 _FEW_RUNS = 11
 """Enough where detection is slow: a day more or less does not matter there."""

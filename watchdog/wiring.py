@@ -33,6 +33,7 @@ from watchdog.allotment import PerStream, StreamName, allotted
 from watchdog.app import App
 from watchdog.config.load import Loaded, load
 from watchdog.config.model import KindSection, NotifierSection, Settings
+from watchdog.costs import Costs
 from watchdog.coverage import Coverage, Surveyor
 from watchdog.delivery import Courier
 from watchdog.desk import Desk
@@ -44,9 +45,9 @@ from watchdog.integrity import Integrity
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring
 from watchdog.opening import kept_open, models_of, open_targets, probe_of
-from watchdog.opening_logs import announced, own_probes, sources_of
-from watchdog.own_probes import OwnProbes
 from watchdog.ports import HoldingLedger, Questions
+from watchdog.query_logs.opening import announced, own_probes, sources_of
+from watchdog.query_logs.own_probes import OwnProbes
 from watchdog.recompute import Recomputing
 from watchdog.rounds import Rounds
 
@@ -81,8 +82,7 @@ def survey(loaded: Loaded) -> tuple[Coverage, ...]:
         reader = stack.enter_context(open_reader(settings.ledger)) if settings.ledger.exists() else None
         tests = _tests(allotted(None if reader is None else reader.shares(), settings, now()))
         surveyor = Surveyor(
-            questions=load_questions(),
-            tool_questions=load_calls(),
+            costs=Costs(questions=load_questions(), tool_questions=load_calls()),
             baseline=None if reader is None else reader.baseline,
             abilities=None if reader is None else reader.abilities,
             bank=None if reader is None else reader.bank,

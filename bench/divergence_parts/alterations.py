@@ -11,7 +11,8 @@ import torch
 
 from divergence_parts.corpus import Corpus, Generate, Said
 from divergence_parts.deck import Deck, conversations
-from divergence_parts.engines import padded, rounded
+from divergence_parts.engines import padded
+from probes.channels.benign import rounded
 from probes.channels.weights import Weights
 from watchdog.domain.exchanges import Message, Speaker
 

@@ -1,6 +1,5 @@
 """The benign engines: one model, run in the ways in which a provider may run it, always at temperature 0."""
 
-import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from divergence_parts.clock import now
 from divergence_parts.corpus import Corpus, Generate, Reply, Said
 from divergence_parts.deck import Conversation, Deck, conversations
 from probes.catalog import CHANNELS
+from probes.channels.benign import INT8_LEVELS, rounded
 from probes.channels.config import WeightsConfig
 from probes.channels.weights import Weights, WeightsChannel, open_weights
 from watchdog.domain.exchanges import ChannelRole, FinishReason
@@ -44,7 +44,7 @@ def benign(corpus: Corpus, deck: Deck, model: Path, direct: Weights, share: floa
     """Return the replies of every benign engine; `share` of them for a smaller run."""
     openers: dict[str, Callable[[], Generate]] = {
         "fp32": lambda: partial(equal_lengths, direct),
-        "int8": lambda: partial(equal_lengths, rounded(direct, 127)),
+        "int8": lambda: partial(equal_lengths, rounded(direct, INT8_LEVELS)),
         "batch16-fp32": lambda: partial(padded, direct),
         "batch16-bf16": lambda: partial(padded, bfloat16(model)),
         "bf16": lambda: partial(singly, WeightsChannel(bfloat16(model), ChannelRole.DELIVERED, now)),
@@ -106,19 +106,6 @@ def padded(weights: Weights, asked: Sequence[Conversation]) -> Iterator[Reply]:
                 ids, attention_mask=mask, do_sample=False, max_new_tokens=most, pad_token_id=weights.ends[0]
             )
         yield from (spelled(weights, it, row[longest:].tolist()) for it, row in zip(batch, out, strict=True))
-
-
-def rounded(weights: Weights, levels: int) -> Weights:
-    """Return the model with the weights of its linear layers rounded to so many levels on either side of 0.
-
-    Each output channel has a scale of its own; the last layer, which shares its weights with the first, is left alone.
-    """
-    model = copy.deepcopy(weights.model)
-    for name, layer in model.named_modules():
-        if isinstance(layer, torch.nn.Linear) and not name.endswith("lm_head"):
-            scale = layer.weight.data.abs().amax(dim=-1, keepdim=True) / levels
-            layer.weight.data = (layer.weight.data / scale).round() * scale
-    return replace(weights, model=model)
 
 
 def dynamic(corpus: Corpus, deck: Deck, direct: Weights, count: int) -> list[Said]:

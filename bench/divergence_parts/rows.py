@@ -9,13 +9,15 @@ from detectors.divergence.calls import CallTest
 from divergence_parts import alterations, calling, delay, engines
 from divergence_parts.baselines import DRAWS, RATE, Pool, Sources, byte_differences, minilm, powers
 from divergence_parts.deck import Conversation
-from divergence_parts.figures import Figure, share_figure
 from divergence_parts.judging import TAU, Verdicts, marks
-from divergence_parts.statistics import upper_bound
 from divergence_parts.timing import REPEATS, ratios
+from figures import Figure, share_figure
+from intervals import upper_bound
 from probes.channels.weights import Weights
 
 LEAST = {"value word": 99.0, "random word": 99.0, "likely word": 95.0}
+WIDER = (0.8, 1.0)
+"""Thresholds that a bank may set above the one that the replies were judged at: a usual one, and the largest."""
 WORDS = {
     "value word": "a value word rewritten as the demo's wrapper does",
     "random word": "a content word replaced by one of another reply to that kind of question",
@@ -31,7 +33,11 @@ def one_word(edited: Mapping[str, Verdicts]) -> list[Figure]:
             it.flagged,
             len(it.judged),
             least=LEAST[name],
-            how=f"{WORDS[name]}; replies of all benign engines, tau {TAU}{_hidden(it)}",
+            how=(
+                f"{WORDS[name]}; replies of all benign engines, tau {TAU}{_hidden(it)}; at every threshold the cut "
+                f"into tokens is the one that was found for {TAU}"
+            ),
+            baselines={f"found at {tau:g}": float(sum(gap > tau for gap in it.gaps)) for tau in WIDER},
         )
         for name, it in edited.items()
     ]

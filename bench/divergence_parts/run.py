@@ -1,13 +1,13 @@
-"""Measure one row after the other on the replies that were gathered."""
+"""Measure one section of the table after the other, each on replies that are gathered when they are first needed."""
 
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice, zip_longest
+from pathlib import Path
 
-from divergence_parts import calling, rows
-from divergence_parts.corpus import Said
+from divergence_parts import alterations, calling, engines, rows
+from divergence_parts.corpus import Corpus, Said
 from divergence_parts.deck import Deck
 from divergence_parts.edits import (
     Altered,
@@ -19,8 +19,8 @@ from divergence_parts.edits import (
     refused,
     value_words,
 )
-from divergence_parts.figures import Figure
 from divergence_parts.judging import Judge, Recording, Verdicts
+from figures import Figure, progress
 from probes.channels.weights import Weights
 from probes.scorers.weights import WeightsScorer
 
@@ -51,20 +51,47 @@ FULL = Size(share=1.0, edits=200, marked=60, others=60, alone=24, timed=12, call
 QUICK = Size(share=0.012, edits=6, marked=2, others=2, alone=1, timed=1, calls=2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Material:
-    """The replies that everything is measured on."""
+    """The replies that everything is measured on; those that the corpus lacks are generated when they are needed."""
 
     size: Size
     deck: Deck
+    model: Path
+    """The transformers folder that the weights are of."""
     weights: Weights
-    benign: Mapping[str, Sequence[Said]]
-    alone: tuple[int, int]
-    dynamic: Sequence[Said]
-    other: Mapping[str, Sequence[Said]]
-    calls: calling.Calls
+    corpus: Corpus
     reused: int
     """Replies that were in the corpus already."""
+
+    @cached_property
+    def benign(self) -> Mapping[str, Sequence[Said]]:
+        """Those of every benign engine."""
+        return engines.benign(self.corpus, self.deck, self.model, self.weights, self.size.share)
+
+    @cached_property
+    def alone(self) -> tuple[int, int]:
+        """How many batched replies are the same text when generated alone, and of how many."""
+        return engines.invariance(self.corpus, self.benign["fp32"], self.weights, self.size.alone)
+
+    @cached_property
+    def dynamic(self) -> Sequence[Said]:
+        """Those of torch's dynamic quantisation."""
+        return engines.dynamic(self.corpus, self.deck, self.weights, self.size.others)
+
+    @cached_property
+    def other(self) -> Mapping[str, Sequence[Said]]:
+        """Those of each altered model."""
+        return alterations.other_weights(self.corpus, self.deck, self.weights, self.size.others)
+
+    @cached_property
+    def calls(self) -> calling.Calls:
+        """Those that are tool calls."""
+        return calling.calls(self.corpus, self.model, self.weights, self.size.calls)
+
+    def gather(self) -> None:
+        """Generate all that the corpus lacks."""
+        _ = self.benign, self.alone, self.dynamic, self.other, self.calls
 
     def mixed(self) -> list[Said]:
         """Return one reply for each conversation, of the engines in turn."""
@@ -77,31 +104,63 @@ class Material:
         return list(seen.values())
 
 
-def measure(material: Material) -> list[Figure]:
-    """Return all figures. Another section is one more function in `rows`, and one more line here."""
-    judge = Judge(Recording(WeightsScorer(material.weights)))
-    benign = {name: judge.untouched(replies) for name, replies in material.benign.items()}
-    progress("benign replies judged")
-    edited = _edited(judge, material)
-    progress("replies with one edited word judged")
-    others = _others(judge, material)
-    progress("other changes judged")
-    figures = [
-        *rows.one_word(edited),
-        *rows.benign(benign, judge.untouched(material.dynamic), material.alone, material.reused),
-        *rows.other_changes(others),
-        *rows.tool_calls(material.calls, calling.call_test(material.weights)),
-        *rows.words(edited, judge.all(_several(material), spans=True), material.size.marked),
-    ]
-    progress("edited words looked for")
-    figures += rows.baselines(benign, edited)
-    progress("other tests run")
-    return figures + rows.cost(material.weights, [it.conversation for it in material.mixed()[: material.size.timed]])
+@dataclass(frozen=True)
+class Judging:
+    """The same replies judged, each kind once."""
+
+    material: Material
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The product's own test."""
+        return Judge(Recording(WeightsScorer(self.material.weights)))
+
+    @cached_property
+    def benign(self) -> dict[str, Verdicts]:
+        """Replies of every benign engine, as they came."""
+        return {name: self.judge.untouched(replies) for name, replies in self.material.benign.items()}
+
+    @cached_property
+    def edited(self) -> dict[str, Verdicts]:
+        """Replies with one edited word, by kind of edit."""
+        return _edited(self.judge, self.material)
 
 
-def progress(what: str) -> None:
-    """Say on the standard error how far a long run is, and how much processor time it took."""
-    print(f"{time.process_time():7.0f} s of processor time: {what}", file=sys.stderr, flush=True)
+def _benign(it: Judging) -> list[Figure]:
+    dynamic = it.judge.untouched(it.material.dynamic)
+    return rows.benign(it.benign, dynamic, it.material.alone, it.material.reused)
+
+
+def _words(it: Judging) -> list[Figure]:
+    several = it.judge.all(_several(it.material), spans=True)
+    return rows.words(it.edited, several, it.material.size.marked)
+
+
+def _cost(it: Judging) -> list[Figure]:
+    asked = it.material.mixed()[: it.material.size.timed]
+    return rows.cost(it.material.weights, [said.conversation for said in asked])
+
+
+SECTIONS: Mapping[str, Callable[[Judging], list[Figure]]] = {
+    "edits": lambda it: rows.one_word(it.edited),
+    "benign": _benign,
+    "changes": lambda it: rows.other_changes(_others(it.judge, it.material)),
+    "calls": lambda it: rows.tool_calls(it.material.calls, calling.call_test(it.material.weights)),
+    "words": _words,
+    "baselines": lambda it: rows.baselines(it.benign, it.edited),
+    "cost": _cost,
+}
+"""The sections of the table, in its order."""
+
+
+def measure(material: Material, names: Collection[str]) -> list[Figure]:
+    """Return the figures of the named sections."""
+    judging, figures = Judging(material), list[Figure]()
+    for name, section in SECTIONS.items():
+        if name in names:
+            figures += section(judging)
+            progress(name)
+    return figures
 
 
 def _edited(judge: Judge, material: Material) -> dict[str, Verdicts]:

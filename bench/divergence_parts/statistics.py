@@ -1,45 +1,11 @@
-"""Intervals and two-sample statistics. Pure numpy."""
+"""Two-sample statistics. Pure numpy."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-
-def clopper_pearson(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact two-sided interval of a rate."""
-    tail = (1 - confidence) / 2
-    low = 0.0 if hits == 0 else _solve(lambda rate: 1 - _at_most(hits - 1, trials, rate) > tail)
-    high = 1.0 if hits == trials else _solve(lambda rate: _at_most(hits, trials, rate) <= tail)
-    return low, high
-
-
-def upper_bound(hits: int, trials: int, confidence: float = 0.95) -> float:
-    """Return the exact one-sided upper bound of a rate."""
-    return 1.0 if hits == trials else _solve(lambda rate: _at_most(hits, trials, rate) <= 1 - confidence)
-
-
-def _solve(beyond: Callable[[float], bool]) -> float:
-    """Return where a condition that holds from some rate on begins to hold."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if beyond(middle) else (middle, high)
-    return high
-
-
-def _at_most(hits: int, trials: int, rate: float) -> float:
-    if rate in {0.0, 1.0}:
-        return 1.0 if rate == 0.0 or hits >= trials else 0.0
-    odds, ways = math.log(rate), math.log1p(-rate)
-    total = math.lgamma(trials + 1)
-    return sum(
-        math.exp(total - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * odds + (trials - k) * ways)
-        for k in range(hits + 1)
-    )
 
 
 def hamming_kernel(tokens: Sequence[Sequence[int]], prompts: Sequence[str] | None) -> Floats:

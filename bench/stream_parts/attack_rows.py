@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from divergence_parts.figures import Figure, share_figure
-
+from figures import Figure, percent, share_figure
 from stream_parts import benign
 from stream_parts.attacks import SHAPE, SLOW, TEXT, Attack
 from stream_parts.counting import NEVER, counted, quantile, said
@@ -27,8 +26,6 @@ class Scene:
     stretches: int
     accounts: int
     """That carry out each attack, in each stretch."""
-    compared: int
-    """Stretches on which the baselines are measured as well."""
 
 
 def by_text(texts: Texts, scene: Scene) -> Iterator[Figure]:
@@ -46,7 +43,7 @@ def by_text(texts: Texts, scene: Scene) -> Iterator[Figure]:
         # allowed, the threshold is that of one false alarm a week after an hour, when the first attack begins.
         tickets_per_week=first / HOUR / scene.thinned,
     )
-    outcome = watched(stretch, range(1, scene.stretches + 1), compared=scene.compared)
+    outcome = watched(stretch, range(1, scene.stretches + 1))
     for attack in TEXT:
         yield _delay(attack, outcome, f"thresholds of {rate:,.0f} requests a second")
     yield _benign_meanwhile("during the attacks by text", outcome)
@@ -66,7 +63,7 @@ def by_shape(texts: Texts, hours: float, scene: Scene) -> Iterator[Figure]:
         begins=8 * HOUR,
         tickets_per_week=1 / scene.thinned,
     )
-    outcome = watched(stretch, range(1, scene.stretches + 1), compared=scene.compared)
+    outcome = watched(stretch, range(1, scene.stretches + 1))
     for attack in SHAPE:
         yield _found(attack, outcome, 95.0 if attack.name != "harmful fine-tuning" else None)
     yield _benign_meanwhile("during the attacks by shape", outcome)
@@ -83,7 +80,7 @@ def slow(texts: Texts, accounts: int) -> Iterator[Figure]:
         first=2 * HOUR,
         last=10 * HOUR,
     )
-    outcome = watched(stretch, [1], compared=0)
+    outcome = watched(stretch, [1], compared=False)
     for attack in SLOW:
         yield replace(_found(attack, outcome, None), target="none set" if attack.expected else "expected: missed")
 
@@ -106,25 +103,32 @@ def _delay(attack: Attack, outcome: Outcome, where: str) -> Figure:
 def _found(attack: Attack, outcome: Outcome, least: float | None) -> Figure:
     delays = outcome.ours[attack.name]
     how = f"{_delays(delays)}; first rule {counted(outcome.rules[attack.name])}"
-    found = sum(it != NEVER for it in delays)
     return share_figure(
-        f"{attack.name}: found", found, len(delays), least=least, how=how, baselines=_baselines(attack, outcome)
+        f"{attack.name}: found",
+        _found_of(delays),
+        len(delays),
+        least=least,
+        how=how,
+        baselines=_baselines(attack, outcome),
     )
 
 
 def _delays(delays: Sequence[float]) -> str:
-    found = sum(it != NEVER for it in delays)
+    half, most = (said(quantile(delays, share)) for share in (0.5, 0.9))
     return (
-        f"{found} of {len(delays)} accounts found, half within {said(quantile(delays, 0.5))} requests, "
-        f"nine in ten within {said(quantile(delays, 0.9))}"
+        f"{_found_of(delays)} of {len(delays)} accounts found; requests until then: median {half}, nine in ten {most}"
     )
 
 
-def _baselines(attack: Attack, outcome: Outcome) -> dict[str, float]:
-    told: dict[str, float] = {}
+def _found_of(delays: Sequence[float]) -> int:
+    return sum(delay != NEVER for delay in delays)
+
+
+def _baselines(attack: Attack, outcome: Outcome) -> dict[str, float | None]:
+    told: dict[str, float | None] = {}
     for name, delays in outcome.baselines.items():
         of = delays[attack.name]
-        told[f"{name}, % found"] = round(100 * sum(it != NEVER for it in of) / len(of), 1)
+        told[f"{name}, % found"] = percent(_found_of(of), len(of))
         if (half := quantile(of, 0.5)) != NEVER:
             told[f"{name}, median delay"] = half
     return told

@@ -1,12 +1,13 @@
 """Which attacks there are, at what pace, and the accounts that carry them out."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from stream_parts import attackers
-from stream_parts.attackers import LIMIT, Sent, Writer
-from stream_parts.customers import START, Customer, Habit
+from stream_parts.attackers import LIMIT, Writer
+from stream_parts.customers import START, Account
 from stream_parts.texts import Texts
 from watchdog.domain.queries import Query
 
@@ -55,22 +56,18 @@ def runs(attack: Attack, texts: Texts, *, count: int, seed: int, first: float, l
 
 def _run(attack: Attack, texts: Texts, chance: random.Random, number: int, first: float, last: float) -> Run:
     begins = START + chance.uniform(first, last)
-    account = Customer(
+    account = Account(
         client=f"attack-{attack.name.replace(' ', '-')}-{number}",
-        population="attack",
         org=f"org-of-{attack.name.replace(' ', '-')}-{number}",
-        rate=0.0,
-        habit=Habit(write=lambda *_: iter(())),
         addresses=(f"192.0.{chance.randrange(256)}.{chance.randrange(256)}",),
         agent="python-httpx/0.28",
     )
     earlier = _earlier(attack, account, texts, chance, begins)
     at, queries = begins, []
-    spread = _networks(chance, attack.addresses) if attack.addresses > 1 else account.addresses
-    thief = replace(account, addresses=spread)
-    for prompt, refused, more in _first(attack.write(texts, chance), attack.most):
-        sender = thief if len(spread) > 1 else account
-        told = {"agent": chance.choice(_AGENTS)} | more if len(spread) > 1 else more
+    shared = attack.addresses > 1
+    sender = replace(account, addresses=_networks(chance, attack.addresses)) if shared else account
+    for prompt, refused, more in islice(attack.write(texts, chance), attack.most):
+        told = {"agent": chance.choice(_AGENTS)} | more if shared else more
         queries.append(sender.query(at, chance, prompt[:LIMIT], refused=refused, **told))
         at += chance.expovariate(1 / attack.pause_s)
     return Run(attack=attack.name, client=account.client, org=account.org, queries=(*earlier, *queries), begins=begins)
@@ -91,7 +88,7 @@ def _networks(chance: random.Random, count: int) -> tuple[str, ...]:
     return tuple(".".join(str(chance.randrange(1, 224)) for _ in range(4)) for _ in range(count))
 
 
-def _earlier(attack: Attack, account: Customer, texts: Texts, chance: random.Random, begins: float) -> list[Query]:
+def _earlier(attack: Attack, account: Account, texts: Texts, chance: random.Random, begins: float) -> list[Query]:
     at, found = begins, list[Query]()
     for prompt, refused, more in attack.before(texts, chance) if attack.before is not None else ():
         at -= chance.expovariate(1 / attack.before_pause_s)
@@ -99,11 +96,6 @@ def _earlier(attack: Attack, account: Customer, texts: Texts, chance: random.Ran
             return found[::-1]
         found.append(account.query(at, chance, prompt, refused=refused, **more))
     return found[::-1]
-
-
-def _first(sent: Iterator[Sent], most: int) -> Iterator[Sent]:
-    for _, it in zip(range(most), sent, strict=False):
-        yield it
 
 
 REWORDED = Attack(name="rewording", write=attackers.reworded(0.8), pause_s=4.0, most=60)

@@ -87,13 +87,13 @@ def week(texts: Texts, rate: float, seed: int) -> Traffic:
     return Traffic(customers=(*_known(texts, chance, rate), *_newcomers(texts, chance, rate * _NEW)))
 
 
-def afternoon(texts: Texts, rate: float, seed: int, slice_s: float = 5.0) -> Traffic:
+def afternoon(texts: Texts, rate: float, seed: int) -> Traffic:
     """Return the same kinds of customers at a constant rate, for minutes rather than days."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     known = tuple(it for it in _known(texts, chance, rate) if not it.nightly)
     missing = rate / sum(it.rate for it in known)
-    customers = tuple(_busier(it, missing) for it in known)
-    return Traffic(customers=customers, level=True, slice_s=slice_s)
+    customers = tuple(replace(it, rate=it.rate * missing) for it in known)
+    return Traffic(customers=customers, level=True, slice_s=5)
 
 
 def _known(texts: Texts, chance: random.Random, rate: float) -> Iterator[Customer]:
@@ -104,7 +104,6 @@ def _known(texts: Texts, chance: random.Random, rate: float) -> Iterator[Custome
         for place, size in enumerate(sizes):
             yield Customer(
                 client=f"{population}-{place}",
-                population=population,
                 # A company gives its people keys of their own; an application has one.
                 org=f"{population}-org-{place // 10 if population == 'people' else place}",
                 rate=rate * share * min(size, 20) / sum(min(it, 20) for it in sizes),
@@ -124,7 +123,6 @@ def _newcomers(texts: Texts, chance: random.Random, rate: float) -> Iterator[Cus
         begins, lives = chance.uniform(0, WEEK), chance.uniform(HOUR, DAY)
         yield Customer(
             client=f"newcomers-{number}",
-            population="newcomers",
             rate=_NEWCOMER * chance.paretovariate(2) / 2 / lives,
             habit=habits.people(texts) if number % 2 else habits.touchy(texts, 0.2),
             refused=0.05,
@@ -164,10 +162,6 @@ def _addresses(population: str, chance: random.Random, place: int) -> tuple[str,
     if population == "agents":
         return tuple(f"10.{place % 200}.4.{worker}" for worker in range(16))
     return tuple(f"172.16.{place % 250}.{server}" for server in range(chance.randint(1, 3)))
-
-
-def _busier(customer: Customer, factor: float) -> Customer:
-    return replace(customer, rate=customer.rate * factor)
 
 
 def _curve(at: float) -> float:

@@ -1,4 +1,4 @@
-"""One customer of the watched API: who it is, how busy, how often refused. How it writes is its habit."""
+"""Accounts of the watched API, and its customers: how busy, how often refused. How one writes is its habit."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -17,30 +17,18 @@ SURE_OF_NOTHING = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Customer:
-    """One API key."""
+class Account:
+    """One API key, and what its requests have in common."""
 
     client: str
-    population: str
-    """What kind of customer it is; figures are broken down by it."""
-    rate: float
-    """Requests per second, averaged over the week or over its life."""
-    habit: "Habit"
-    refused: float = 0.01
-    """Share of its distinct requests that are refused."""
     addresses: tuple[str, ...]
     org: str | None = None
     agent: str = "OpenAI/Python 1.99"
     model: str = "gpt-4o-mini"
     system: str | None = None
-    begins: float = 0.0
-    """Seconds after the start of the stream."""
-    ends: float = WEEK * 100
-    nightly: bool = False
-    """Whether it runs from 02:00 to 04:00 only."""
 
     def query(self, at: float, chance: random.Random, prompt: str, /, *, refused: bool, **more: Any) -> Query:
-        """Return one request of this customer and its reply, as a line of LiteLLM tells them."""
+        """Return one request of this account and its reply, as a line of LiteLLM tells them."""
         reply = _reply(chance, refused=refused) if more.get("status", 200) == 200 else None
         told: dict[str, Any] = {
             "id": f"{chance.getrandbits(64):016x}",
@@ -61,6 +49,22 @@ class Customer:
             "max_tokens": 512,
         }
         return Query(at, **(told | more if more else told))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer(Account):
+    """A benign account."""
+
+    rate: float
+    """Requests per second, averaged over the week or over its life."""
+    habit: "Habit"
+    refused: float = 0.01
+    """Share of its distinct requests that are refused."""
+    begins: float = 0.0
+    """Seconds after the start of the stream."""
+    ends: float = WEEK * 100
+    nightly: bool = False
+    """Whether it runs from 02:00 to 04:00 only."""
 
 
 Write = Callable[[Customer, random.Random, float], Iterator[Query]]

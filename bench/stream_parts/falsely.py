@@ -12,8 +12,6 @@ from stream_parts.texts import Texts
 from watchdog.domain.findings import Severity
 from watchdog.domain.queries import Alarm
 
-DAY = 86400.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
@@ -50,8 +48,8 @@ class Week:
         return len({alarm.client for alarm in self.tickets})
 
 
-def simulate(texts: Texts, *, rate: float, budget: float, seed: int, seconds: float = WEEK) -> Week:
-    """Watch a benign week at so many requests a second, with a budget of so many false alarms a week."""
+def simulate(texts: Texts, *, rate: float, budget: float, seed: int, seconds: float) -> Week:
+    """Watch part of a benign week at so many requests a second, with a budget of so many false alarms a week."""
     counted = Counting(week(texts, rate, seed).queries(seed, seconds))
     alarms = ours.play(ours.watch(budget), counted)
     return Week(events=counted.seen, budget=budget * seconds / WEEK, alarms=tuple(alarms))

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from divergence_parts.figures import Figure
-
+from figures import Figure
+from intervals import garwood
 from stream_parts import falsely as weeks
 from stream_parts import ours
 from stream_parts import rotation as rotating
 from stream_parts import speed as timing
-from stream_parts.counting import counted, garwood
+from stream_parts.counting import counted
+from stream_parts.customers import DAY
 from stream_parts.texts import Texts
 
 BUDGET = 300.0
@@ -18,15 +19,16 @@ BUDGET = 300.0
 
 def rotation(folder: Path, rotations: int, kills: int) -> Iterator[Figure]:
     """Yield what arrives of a file that is rotated by renaming while it is written."""
+    name = f"rename rotation x {rotations}"
     plans = {
         "one name each": rotating.Plan(path=folder / "a.jsonl", rotations=rotations),
         "older files renamed as well": rotating.Plan(path=folder / "b.jsonl", rotations=rotations, shifted=True),
     }
-    for name, plan in plans.items():
-        yield _arrived(f"rename rotation x {rotations}, {name}: lines that arrive once", rotating.live(plan))
+    for renamed, plan in plans.items():
+        yield _arrived(f"{name}, {renamed}: lines that arrive once", rotating.live(plan))
     plan = rotating.Plan(path=folder / "c.jsonl", rotations=rotations)
     arrived = rotating.killed(plan, kills, folder / "seen.sqlite")
-    yield _arrived(f"the same with a reader killed {kills} times: lines that arrive once", arrived)
+    yield _arrived(f"{name}, reader killed {kills} times: lines that arrive once", arrived)
 
 
 def _arrived(name: str, it: rotating.Arrived) -> Figure:
@@ -56,7 +58,7 @@ def speed(texts: Texts, folder: Path, lines: int, repeats: int) -> Iterator[Figu
     )
     for name, work, least in (
         ("from a file to a decision", lambda: timing.file_to_decision(path), 15_000),
-        ("the same, recorded in the ledger", lambda: timing.file_to_ledger(path, folder), None),
+        ("from a file into the ledger", lambda: timing.file_to_ledger(path, folder), None),
     ):
         reached = timing.rate(work, repeats)
         yield Figure(
@@ -100,25 +102,26 @@ def memory(texts: Texts, remembered: int) -> Iterator[Figure]:
 
 def falsely(texts: Texts, rate: float, days: float) -> Iterator[Figure]:
     """Yield the false alarms of a benign week against the promise, in all and for each detector."""
-    plain = weeks.simulate(texts, rate=rate, budget=1.0, seed=11, seconds=days * 86400)
+    name = f"false alarms in {days:g} benign days at {rate:g} requests a second"
+    plain = weeks.simulate(texts, rate=rate, budget=1.0, seed=11, seconds=days * DAY)
     yield _against(
-        f"false alarms in the same {days:g} days at the usual promise",
+        f"{name}, 1 a week promised",
         len(plain.tickets),
         plain.budget,
-        f"1 a week promised; {counted(plain.by_rule())}; by kind of customer: {counted(plain.by_population())}",
+        f"{plain.events:,} requests; {counted(plain.by_rule())}; by kind of customer: {counted(plain.by_population())}",
     )
-    found = weeks.simulate(texts, rate=rate, budget=BUDGET, seed=11, seconds=days * 86400)
+    found = weeks.simulate(texts, rate=rate, budget=BUDGET, seed=11, seconds=days * DAY)
     by_rule = found.by_rule()
     yield _against(
-        f"false alarms in {days:g} benign days at {rate:g} requests a second",
+        f"{name}, {BUDGET:g} a week promised",
         len(found.tickets),
         found.budget,
-        f"{found.events:,} requests, {BUDGET:g} a week promised; about {found.clients} customers: "
+        f"{found.events:,} requests; {found.clients} customers alarmed about; by kind of customer: "
         f"{counted(found.by_population())}",
     )
     for rule in ours.rules():
         yield _against(
-            f"    of these by {rule}",
+            f"{name}, {BUDGET:g} a week promised: by {rule}",
             by_rule[rule],
             found.budget / len(ours.rules()),
             f"by kind of customer: {counted(found.by_population(rule))}",

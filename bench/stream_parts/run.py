@@ -1,14 +1,11 @@
 """How much is measured, and in what order."""
 
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from divergence_parts.figures import Figure
-
+from figures import Figure, progress
 from stream_parts import attack_rows, rows
 from stream_parts.texts import Texts
 
@@ -47,8 +44,8 @@ FULL = Size(
     clients=(1_000, 10_000, 100_000, 1_000_000),
     timed=50_000,
     remembered=100_000,
-    text=attack_rows.Scene(thinned=8, stretches=3, accounts=6, compared=1),
-    shape=attack_rows.Scene(thinned=5, stretches=1, accounts=20, compared=1),
+    text=attack_rows.Scene(thinned=8, stretches=3, accounts=6),
+    shape=attack_rows.Scene(thinned=5, stretches=1, accounts=20),
     hours=6,
     slow=20,
     week_rate=20,
@@ -62,8 +59,8 @@ QUICK = Size(
     clients=(1_000, 10_000),
     timed=3_000,
     remembered=3_000,
-    text=attack_rows.Scene(thinned=40, stretches=1, accounts=1, compared=1),
-    shape=attack_rows.Scene(thinned=20, stretches=1, accounts=1, compared=1),
+    text=attack_rows.Scene(thinned=40, stretches=1, accounts=1),
+    shape=attack_rows.Scene(thinned=20, stretches=1, accounts=1),
     hours=1,
     slow=1,
     week_rate=0.5,
@@ -91,9 +88,4 @@ def measure(texts: Texts, size: Size, wanted: Iterable[str]) -> Iterator[Figure]
     with tempfile.TemporaryDirectory(prefix="bench-stream-") as name:
         for part in wanted:
             yield from PARTS[part](texts, size, Path(name))
-            progress(part)
-
-
-def progress(what: str) -> None:
-    """Say on the standard error how far a long run is, and how much processor time it took."""
-    print(f"{time.process_time():7.0f} s of processor time: {what} measured", file=sys.stderr, flush=True)
+            progress(f"{part} measured")

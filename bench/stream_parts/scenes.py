@@ -11,6 +11,7 @@ from stream_parts.baselines import BASELINES, calibrate, first_alarms
 from stream_parts.benign import RED_TEAM, Traffic
 from stream_parts.counting import NEVER
 from stream_parts.texts import Texts
+from watchdog.alarm_words import ORG
 from watchdog.domain.queries import Alarm, Query
 
 
@@ -60,7 +61,7 @@ class Outcome:
     """Delays by attack."""
     rules: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Which rule alarmed first, by attack."""
-    baselines: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    baselines: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     """Delays by baseline and attack."""
     false: list[Alarm] = field(default_factory=list)
     """Alarms about benign clients."""
@@ -70,17 +71,17 @@ class Outcome:
     events: int = 0
 
 
-def watched(stretch: Stretch, seeds: Sequence[int], *, compared: int) -> Outcome:
-    """Let the detectors watch one stretch for each seed, and the baselines so many of them."""
+def watched(stretch: Stretch, seeds: Sequence[int], *, compared: bool = True) -> Outcome:
+    """Let the detectors watch one stretch for each seed, and the baselines the first of them."""
     outcome = Outcome()
-    for number, seed in enumerate(seeds):
+    for seed in seeds:
         attacking = stretch.runs(seed)
         counted = Counting(stretch.queries(seed, attacking))
         alarms = ours.play(ours.watch(stretch.tickets_per_week), counted)
         outcome.events += counted.seen
         _judge(outcome, attacking, alarms)
-        if number < compared:
-            _compare(outcome, stretch, seed, attacking)
+    if compared:
+        _compare(outcome, stretch, seeds[0])
     return outcome
 
 
@@ -103,7 +104,7 @@ def _judge(outcome: Outcome, attacking: Sequence[Run], alarms: Sequence[Alarm]) 
     for alarm in alarms:
         by_client[alarm.client].append(alarm)
     for run in attacking:
-        names = run.client, f"{ours.ORGANISATION}{run.org}"
+        names = run.client, f"{ORG}{run.org}"
         about = [it for name in names for it in by_client.pop(name, []) if it.at.timestamp() >= run.begins - 1e-5]
         about.sort(key=lambda alarm: alarm.at)
         outcome.ours[run.attack].append(run.delay(about[0].at.timestamp()) if about else NEVER)
@@ -112,17 +113,18 @@ def _judge(outcome: Outcome, attacking: Sequence[Run], alarms: Sequence[Alarm]) 
     outcome.false += [it for found in by_client.values() for it in found]
 
 
-def _compare(outcome: Outcome, stretch: Stretch, seed: int, attacking: Sequence[Run]) -> None:
+def _compare(outcome: Outcome, stretch: Stretch, seed: int) -> None:
+    attacking = stretch.runs(seed)
+    accounts = {run.client for run in attacking}
     for name, made in BASELINES.items():
         baseline = made()
         # Another seed: the same customers on another day.
         apart = stretch.traffic.queries(seed + 1000, stretch.seconds, stretch.begins)
         threshold = calibrate(baseline, apart, spared=RED_TEAM)
         found = first_alarms(made(), threshold, stretch.queries(seed, attacking))
-        delays = outcome.baselines.setdefault(name, defaultdict(list))
+        delays = outcome.baselines[name]
         for run in attacking:
             delays[run.attack].append(_delay(run, found))
-        accounts = {run.client for run in attacking}
         outcome.false_baselines[name] += sum(it not in accounts and not it.startswith(RED_TEAM) for it in found)
 
 

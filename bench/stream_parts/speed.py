@@ -4,18 +4,16 @@ import json
 import multiprocessing
 import os
 import random
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib.util import find_spec
+from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any
-
-from divergence_parts.clock import now
 
 from detectors.logs.formats.litellm import LiteLLM
 from detectors.logs.tail import Tail
@@ -27,9 +25,10 @@ from stream_parts.lines import line
 from stream_parts.texts import Texts
 from watchdog.desk import Desk
 from watchdog.domain.queries import Query
-from watchdog.log_checks import LogChecks
-from watchdog.sifting import Sifting
-from watchdog.streaming import Streaming
+from watchdog.query_logs.checks import LogChecks
+from watchdog.query_logs.sifting import Sifting
+from watchdog.query_logs.streaming import Streaming
+from watchdog.wiring import now
 
 _READ = 1 << 20
 
@@ -39,7 +38,7 @@ def write_lines(path: Path, texts: Texts, count: int) -> float:
     queries = benign.afternoon(texts, 1000, 7).queries(7, 1e9)
     size = 0
     with path.open("wb") as file:
-        for _, query in zip(range(count), queries, strict=False):
+        for query in islice(queries, count):
             size += file.write(line(query) + b"\n")
     return size / count
 
@@ -49,7 +48,7 @@ def file_to_decision(path: Path) -> int:
     sifting, seen = Sifting(log=ours.LOG, form=LiteLLM(), watch=ours.watch()), 0
     with closing(Tail([path])) as tail:
         while (chunk := tail.read(_READ)).lines:
-            seen += sifting.take(chunk, now()).queries
+            seen += sifting.take(chunk).queries
     return seen
 
 
@@ -161,10 +160,8 @@ def _grow(answer: Connection, texts: Texts, clients: int, each: int) -> None:
 
 
 def _resident_mb() -> float:
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _plain(it: Mapping[str, Any]) -> Query:

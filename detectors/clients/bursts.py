@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from detectors.clients.facts import Facts
-from detectors.clients.signals import Kind, Sight, needed
+from detectors.clients.needs import needed
+from detectors.clients.signals import HIT, MISS, Kind, Sight
 from detectors.clients.state import Windows
 
 WINDOW_S: Final = 15.0
@@ -26,8 +27,6 @@ KINDS: Final = (
         needs=needed("client|address"),
     ),
 )
-_HIT: Final = (1, 1)
-_MISS: Final = (1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,8 @@ class Bursts:
         if windows is None or windows.past < PAST:
             return None
         if int(facts.at // WINDOW_S) <= windows.window:
-            return _HIT if windows.count + 1 == most_usual(windows) else None
-        return _MISS if windows.count < most_usual(windows) else None
+            return HIT if windows.count + 1 == most_usual(windows) else None
+        return MISS if windows.count < most_usual(windows) else None
 
     usual = look
 

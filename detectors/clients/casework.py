@@ -40,7 +40,9 @@ def weighed(case: Case | None, signal: Signal, sight: Sight, base: Base, at: flo
             _take(case, kind, base, hit=bool(hits >> bit & 1))
     case.trials += 1
     case.hits += bool(hits)
-    case.value = min(_MOST, edetector.mean_over_kinds(list(case.kinds.values()), len(signal.kinds)))
+    # A kind that an earlier process held and this log no longer tells is not among those that the mean is taken of.
+    of_kinds = [case.kinds[kind.name] for kind in signal.kinds if kind.name in case.kinds]
+    case.value = min(_MOST, edetector.mean_over_kinds(of_kinds, len(signal.kinds)))
     # Hits of what is usual for the client leave no evidence at all.
     if not case.value or (not hits and case.value < edetector.NEXT_TO_NOTHING):
         return None

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from detectors.clients.facts import Facts
+from detectors.clients.needs import needed
 from detectors.clients.places import where
-from detectors.clients.signals import Kind, Sight, needed
+from detectors.clients.signals import HIT, MISS, Kind, Sight
 from detectors.clients.state import Habits
+from watchdog.domain.queries import Query
 
 BLOCK: Final = 20
 """Requests whose mean is one unit: what one conversation does is no drift."""
@@ -30,8 +32,6 @@ KINDS: Final = (
         needs=needed("client|address", "prompt|tokens_in"),
     ),
 )
-_HIT: Final = (1, 1)
-_MISS: Final = (1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +50,28 @@ class Drift:
         habits = facts.client.habits
         if habits is None or habits.requests + 1 < BLOCK or habits.blocks < BLOCKS:
             return None
+        more = lengths(facts.query, habits)
+        if more is None:
+            return None
         strange = habits.strange + (where(facts.query) not in habits.places)
-        sent, got = lengths(facts)
-        far = _far(_block(habits.sent + sent, habits.got + got), habits)
-        return _HIT if strange >= STRANGE * BLOCK or far else _MISS
+        far = _far(_block(habits.sent + more[0], habits.got + more[1]), habits)
+        return HIT if strange >= STRANGE * BLOCK or far else MISS
 
     usual = look
 
 
-def lengths(facts: Facts) -> tuple[float, float]:
-    """Return how long a prompt is, in characters, and a reply, in tokens; about, where they are told otherwise."""
-    query = facts.query
+def lengths(query: Query, habits: Habits) -> tuple[float, float] | None:
+    """Return how long a prompt is, in characters, and a reply, in tokens; about, where they are told otherwise.
+
+    None where the prompt's length is not told. A reply whose length is not told, as that of a request that failed,
+    is as long as is usual for the client: no log's gap is a drift.
+    """
+    if query.prompt is None and query.tokens_in is None:
+        return None
     sent = len(query.prompt) if query.prompt is not None else 4 * (query.tokens_in or 0)
-    got = query.tokens_out if query.tokens_out is not None else len(query.reply or "") // 4
-    return sent, got
+    if query.tokens_out is None and query.reply is None:
+        return sent, math.expm1(habits.means[1])
+    return sent, query.tokens_out if query.tokens_out is not None else len(query.reply or "") // 4
 
 
 def _block(sent: float, got: float) -> tuple[float, float]:
@@ -81,15 +89,16 @@ def _far(block: tuple[float, float], habits: Habits) -> bool:
 
 def lived(habits: Habits, facts: Facts) -> None:
     """Take a request into the block that runs, and the block into the client's habits while these are being learned."""
-    here = where(facts.query)
-    learning = habits.blocks < BLOCKS
+    more = lengths(facts.query, habits)
+    if more is None:
+        return
+    here, learning = where(facts.query), habits.blocks < BLOCKS
     if here not in habits.places:
         habits.strange += 1
         if learning and len(habits.places) < MOST_PLACES * len(here):
             habits.places += here
-    sent, got = lengths(facts)
-    habits.sent += sent
-    habits.got += got
+    habits.sent += more[0]
+    habits.got += more[1]
     habits.requests += 1
     if habits.requests < BLOCK:
         return

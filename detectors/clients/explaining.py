@@ -10,6 +10,7 @@ from detectors.clients.folding import near
 from detectors.clients.references import Segment
 from detectors.clients.signals import Signal
 from detectors.clients.state import FEATURES, Case, Client
+from watchdog.alarm_words import percent, words_of
 from watchdog.domain.findings import Severity
 from watchdog.domain.queries import Alarm, Deviation, EvidencePoint, Example
 
@@ -76,13 +77,14 @@ def deviations(client: Client, segment: Segment) -> tuple[Deviation, ...]:
 
 def _said(case: Case, signal: Signal, occasion: Occasion) -> str:
     who = "The accounts of one organisation together" if occasion.of_an_org else "The client"
+    units = words_of(signal.rule).units
     whys = {kind.name: kind.why for kind in signal.kinds}
     kinds = sorted(case.reasons.items(), key=lambda it: (-it[1], it[0]))
     counted = "; ".join(f"{count} x {whys.get(name, name)}" for name, count in kinds)
     rate = "is assumed, as the segment still warms up" if occasion.warming_up else "are expected"
     return (
-        f"{who} had {case.hits} hits in {case.trials} units since the first ({counted}), where at most "
-        f"{case.base:.1%} {rate}.{_of_family(case)}"
+        f"{who}: of {case.trials:,} {units} since the first that counted, {case.hits:,} did ({counted}), where at most "
+        f"{percent(case.base)} {rate}.{_of_family(case)}"
     )
 
 

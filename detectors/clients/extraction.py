@@ -5,7 +5,8 @@ from typing import Final
 
 from detectors.clients.facts import Facts
 from detectors.clients.folding import digest
-from detectors.clients.signals import Kind, Sight, needed
+from detectors.clients.needs import needed
+from detectors.clients.signals import Kind, Sight
 
 MANY_BIASED: Final = 100
 """Tokens that are biased at once. A classifier biases its few labels, the same ones in each request."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from detectors.clients.facts import Facts
-from detectors.clients.signals import Kind, Sight, needed
+from detectors.clients.needs import needed
+from detectors.clients.signals import HIT, MISS, Kind, Sight
 
 RULE: Final = "boundary_flood"
 REFUSED: Final = "refused"
@@ -17,8 +18,6 @@ KINDS: Final = (
         needs=needed("client|address", "prompt", "reply|refused"),
     ),
 )
-_HIT: Final = (1, 1)
-_MISS: Final = (1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,6 @@ class Floods:
         """Say hit for a request that was refused, miss for one that was answered; a retry is neither."""
         if facts.digest is None or facts.again or facts.refused is None:
             return None
-        return _HIT if facts.refused else _MISS
+        return HIT if facts.refused else MISS
 
     usual = look

@@ -18,6 +18,7 @@ from detectors.clients.segments import DEFAULT
 from detectors.clients.signals import Kind, Sight, Signal
 from detectors.clients.state import Client, remembered, shown_by
 from detectors.clients.texts import Shelf
+from watchdog.alarm_words import ORG
 from watchdog.domain.findings import Severity
 
 OWN_LOOKS: Final = frozenset(20 * 2**power for power in range(24))
@@ -28,9 +29,6 @@ ORGS: Final = 10_000
 ACCOUNTS: Final = 16
 ACCOUNTS_AT_LEAST: Final = 3
 """Accounts of an organisation that had hits, before there can be an alarm about it: one alarms by itself."""
-ORG: Final = "org:"
-"""What the name of an organisation begins with, where it stands for a client."""
-
 
 Raised = tuple[Client, Signal, Severity]
 """Against whom, by what, and how loudly."""
@@ -130,7 +128,7 @@ class Judge:
         name = f"{ORG}{client.org}"
         together = self.orgs.clients.get(name)
         if together is None and sight[1]:
-            together = Client(name, client.org, client.segment, facts.at, facts.at)
+            together = Client(name, client.org, client.segment, facts.at)
             for gone in self.orgs.add(together):
                 self.shelf.forget(gone)
         if together is None or not (sight[1] or rule in together.cases) or not self._counts(client, signal):
@@ -151,7 +149,7 @@ class Judge:
         """Add a client's unit to the evidence against a subject, itself or its organisation."""
         rule = signal.rule
         before = subject.cases.get(rule)
-        base = partial(self._base, rule, facts)
+        base = partial(self._base, subject, rule, facts)
         case = casework.weighed(before, signal, sight, base, facts.at)
         if case is not before:
             self._drop(subject, rule)
@@ -174,13 +172,12 @@ class Judge:
         subject.cases.pop(rule, None)
         self.shelf.drop(subject.name, rule)
 
-    def _base(self, rule: str, facts: Facts, kind: Kind) -> float:
-        rate = self.learning.base(kind, facts)
-        return (
-            max(rate, self.state.expected.rate(facts.client.name, rule, facts.at))
-            if self.state.expected.rates
-            else rate
-        )
+    def _base(self, subject: Client, rule: str, facts: Facts, kind: Kind) -> float:
+        rate, expected = self.learning.base(kind, facts), self.state.expected
+        # What is expected of one account is expected of it in its organisation, too.
+        for it in dict.fromkeys((facts.client.name, subject.name)) if expected.rates else ():
+            rate = max(rate, expected.rate(it, rule, facts.at))
+        return rate
 
     def begin_anew(self, client: str, rule: str) -> None:
         """Let evidence begin anew: it was held against another rate."""

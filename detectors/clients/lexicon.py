@@ -3,14 +3,12 @@
 
 The expressions are written from general knowledge of published jailbreaks. What they find and miss on public ones is in
 docs/how-logs-are-judged.md: half of each set was looked at while writing them, and the figures are those of the other.
-All of them read words in lower case with single spaces between (`folding.words`), and are tried only where a word that
-each of them needs is among the words: that costs a tenth.
+All of them read words in lower case with single spaces between (`folding.words`), and only the passages around the
+words of two lists, which nearly all of them need: that costs a tenth.
 """
 
 import re
 from collections.abc import Iterator
-
-PERSONA, OVERRIDE, SENSITIVE = "persona", "override", "sensitive"
 
 _RULES = (
     rb"(?:rules?|restrictions?|limit(?:s|ations?)?|filters?|filtering|guidelines?|censorship|morals?|morality|moral compass|"
@@ -72,7 +70,7 @@ _OF_PERSONAS = frozenset(
     b"dan aim jailbreak jailbreaking jailbroken jailbreaks mode amoral unfiltered uncensored unrestricted unethical immoral unhinged "
     b"unmoderated unaligned unchained restricted unlimited refuse refuses refusing reject rejects rejecting deny denies declining restrictions "
     b"limits limitations filters filter filtering guidelines censorship morals morality ethics ethical warnings disclaimers boundaries constraints "
-    b"polic policy policies inhibitions safeguards principles consequences character chatgpt openai openai's evil hypothetical machiavellian "
+    b"policy policies inhibitions safeguards principles consequences character chatgpt openai openai's evil hypothetical machiavellian "
     b"illegal rules laws anything moral".split()
 )
 _OF_OVERRIDES = frozenset(
@@ -82,7 +80,7 @@ _OF_OVERRIDES = frozenset(
 
 _TRIGGERS = _OF_PERSONAS | _OF_OVERRIDES
 
-SENSITIVE_WORDS = frozenset(
+_SENSITIVE = frozenset(
     b"bomb bombs bombing explosive explosives explosion detonate detonator grenade firearm firearms gun guns weapon weapons ammunition malware ransomware spyware trojan "
     b"keylogger rootkit botnet phishing hack hacking hacker exploit exploits ddos meth methamphetamine cocaine heroin fentanyl mdma lsd drugs narcotics poison poisoning "
     b"toxin ricin sarin anthrax bioweapon bioweapons pathogen nerve kill killing murder murdering assassinate suicide self-harm harm overdose terrorist terrorism "
@@ -105,10 +103,10 @@ _DEMONSTRATIONS = (
     b"### response",
     b"[/inst]",
 )
-_MOST_OF_A_PROMPT = 65_536
+MOST_OF_A_PROMPT = 65_536
+"""Characters in which demonstrations are counted."""
 _FEWEST = 8
 """Demonstrations that are counted; fewer are none."""
-_UPPER_TO_LOWER = bytes.maketrans(bytes(range(65, 91)), bytes(range(97, 123)))
 
 
 def steering(of_words: list[bytes]) -> tuple[bytes, bytes]:
@@ -155,7 +153,7 @@ def _with_what_is_before(passage: bytes, found: re.Match[bytes] | None) -> bytes
 
 def sensitive(of_words: list[bytes]) -> frozenset[bytes]:
     """Return the words that touch topics which models are taught to refuse; most uses of them are harmless."""
-    return SENSITIVE_WORDS.intersection(of_words)
+    return _SENSITIVE.intersection(of_words)
 
 
 def demonstrations(prompt: str) -> int:
@@ -163,5 +161,5 @@ def demonstrations(prompt: str) -> int:
     # Every mark has a colon, a line feed or a slash in it: most prompts are told apart by counting these.
     if prompt.count(":") < _FEWEST and prompt.count("\n") < _FEWEST and prompt.count("[/") < _FEWEST:
         return 0
-    text = prompt[:_MOST_OF_A_PROMPT].encode("utf-8", "surrogatepass").translate(_UPPER_TO_LOWER)
+    text = prompt[:MOST_OF_A_PROMPT].encode("utf-8", "surrogatepass").lower()
     return max(text.count(mark) for mark in _DEMONSTRATIONS)

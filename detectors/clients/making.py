@@ -3,35 +3,28 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from detectors.clients.bursts import KINDS as BURSTS
 from detectors.clients.bursts import Bursts
-from detectors.clients.drift import KINDS as DRIFT
 from detectors.clients.drift import Drift
-from detectors.clients.extraction import KINDS as EXTRACTION
 from detectors.clients.extraction import Extraction
-from detectors.clients.floods import KINDS as FLOODS
 from detectors.clients.floods import Floods
+from detectors.clients.needs import missing
 from detectors.clients.pace import Allowance
 from detectors.clients.segments import Segments
-from detectors.clients.sharing import KINDS as SHARING
 from detectors.clients.sharing import Sharing
-from detectors.clients.signals import Kind, Signal, able
-from detectors.clients.steering import KINDS as STEERING
+from detectors.clients.signals import Signal
 from detectors.clients.steering import Steering
-from detectors.clients.tuning import KINDS as TUNING
 from detectors.clients.tuning import Tunings
 from detectors.clients.watch import Watch
 
-SIGNALS: Final[Mapping[str, tuple[tuple[Kind, ...], Callable[[tuple[Kind, ...]], Signal]]]] = {
-    "boundary_flood": (FLOODS, Floods),
-    "steering_campaign": (STEERING, Steering),
-    "harmful_finetune": (TUNING, Tunings),
-    "model_extraction": (EXTRACTION, Extraction),
-    "key_sharing": (SHARING, Sharing),
-    "rate_burst": (BURSTS, Bursts),
-    "usage_drift": (DRIFT, Drift),
-}
-"""The kinds of hits of each rule, and how to make it of those that a log can tell."""
+_MAKES: Final[tuple[Callable[..., Signal], ...]] = (Floods, Steering, Tunings, Extraction, Sharing, Bursts, Drift)
+SIGNALS: Final[Mapping[str, Callable[..., Signal]]] = {make().rule: make for make in _MAKES}
+"""How to make each detector, with all its kinds of hits or with some, by the name of its rule."""
+
+
+def make_signal(rule: str, fields: frozenset[str]) -> Signal:
+    """Make a detector with the kinds of hits that a log with these fields can tell."""
+    make = SIGNALS[rule]
+    return make(tuple(kind for kind in make().kinds if not missing(kind.needs, fields)))
 
 
 def make_watch(
@@ -52,7 +45,7 @@ def make_watch(
     paging = [name for name in names if name in pages]
     return Watch(
         log=log,
-        signals=tuple(make(able(kinds, fields)) for kinds, make in (SIGNALS[name] for name in names)),
+        signals=tuple(make_signal(name, fields) for name in names),
         allowances={
             name: Allowance(
                 tickets=tickets_a_week / len(names), pages=pages_a_week / len(paging) if name in pages else None

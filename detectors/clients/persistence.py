@@ -10,10 +10,11 @@ from detectors.clients.pace import Pace
 from detectors.clients.references import Segment
 from detectors.clients.state import VERSION, Client
 from detectors.clients.texts import Texts
+from watchdog.domain.streamed import TEXTS
 from watchdog.errors import LedgerError
 
 LOG: Final = "log"
-CLIENT, ORGANISATION, TEXT, SEGMENT = "client/", "org/", "text/", "segment/"
+CLIENT, ORGANISATION, TEXT, SEGMENT = "client/", "org/", TEXTS, "segment/"
 """What keys begin with."""
 
 

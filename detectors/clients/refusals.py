@@ -22,9 +22,10 @@ _NOT = r"(?:can ?not|can't|could(?: not|n't)|won't|will not|(?:'m| am) (?:not ab
 _CANNOT = (
     rf"(?:i|we) ?(?:{_NOT}|(?:do not|don't) feel comfortable|must (?:decline|refuse)|(?:have|need) to decline|decline)"
 )
-# Word joins by `.{0,n}` are bounded, and nothing is nested: time is linear in HEAD.
+# Word joins by `.{0,n}` are bounded, and what may be of any length (`*+`) gives nothing back: a reply that is made to be
+# slow, such as 120 spaces, a colon and 120 more, takes no longer than others.
 _START = re.compile(
-    r"[\s\"'*#>_]*(?:\[[^\]]{1,24}\]\s*|[\w ]{1,20}:\s*)?[\s\"'*_]*(?:"
+    r"[\s\"'*#>_]*+(?:\[[^\]]{1,24}\]\s*+|[\w ]{1,20}:\s*+)?[\s\"'*_]*+(?:"
     rf"(?:no|well|unfortunately|apologies|my apologies|sorry|i(?:'m| am) (?:\w+ )?(?:sorry|afraid)|i apologi[sz]e|"
     rf"as an? (?:\w+ ){{0,3}}(?:ai|assistant|model))\b.{{0,60}}?\b(?:{_CANNOT}|unable to (?:{_VERBS})|not able to)"
     rf"|{_CANNOT} (?:\w+ ){{0,3}}?(?:to )?(?:\w+ ){{0,2}}?(?:{_VERBS})"

@@ -15,7 +15,6 @@ from detectors.clients.state import (
     Client,
     Habits,
     Sweep,
-    Tuning,
     Windows,
     remembered,
 )
@@ -45,7 +44,7 @@ def remember(facts: Facts) -> None:
     if query.client is not None and query.address is not None:
         _came_from(client, place(query))
     if query.training_examples is not None:
-        client.tuning = Tuning(facts.at, query.training_examples, client.models)
+        client.before_job = client.models
     elif query.model is not None:
         _used(client, model_digest(query.model))
     if client.windows is None or client.habits is None:

@@ -1,5 +1,6 @@
 """The clients in memory: at most so many, and those without evidence go first."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +21,8 @@ class Roster(Mapping[str, Client]):
 
     most: int
     evidence: Callable[[Client], float]
-    clients: dict[str, Client] = field(default_factory=dict)
+    clients: OrderedDict[str, Client] = field(default_factory=OrderedDict)
+    """First in line first. A plain dict would look through all that were dropped, each time, to find its first."""
     dirty: dict[str, None] = field(default_factory=dict)
     """Changed or dropped since the last commit."""
     queued: int = 0
@@ -49,7 +51,7 @@ class Roster(Mapping[str, Client]):
 
     def restore(self, clients: list[Client], queued: int) -> None:
         """Take up the clients of an earlier process, in the order they stood in."""
-        self.clients = {it.name: it for it in sorted(clients, key=lambda it: it.queued)}
+        self.clients = OrderedDict((it.name, it) for it in sorted(clients, key=lambda it: it.queued))
         self.queued = queued
 
     def _remove(self, name: str) -> str:

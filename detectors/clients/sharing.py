@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from detectors.clients.facts import Facts
+from detectors.clients.needs import needed
 from detectors.clients.places import place
-from detectors.clients.signals import Kind, Sight, needed
+from detectors.clients.signals import Kind, Sight
 
 OWN: Final = 30
 """Requests that a key has to have a past of: who shares it from its first request on looks like a large service."""

@@ -1,12 +1,16 @@
 """What a detector is: for one request of one client it says hit, miss, or that it does not apply."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from detectors.clients.facts import Facts
+from detectors.clients.needs import Needs
 
 Sight = tuple[int, int]
 """Kinds that could have been hit, and kinds that were; one bit each, in the order of `Signal.kinds`."""
+HIT: Final[Sight] = (1, 1)
+MISS: Final[Sight] = (1, 0)
+"""Of a detector with a single kind of hits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +26,7 @@ class Kind:
     """The base rate that is taken until there is a reference."""
     learned: bool = True
     """Whether there is a reference; else the base rate stays what is assumed."""
-    needs: tuple[frozenset[str], ...] = ()
-    """Of each of these sets of fields a log has to tell one."""
-
-    def lacks(self, fields: frozenset[str]) -> str:
-        """Say which fields are missing; empty when none is."""
-        return ", ".join(" or ".join(sorted(any_of)) for any_of in self.needs if not any_of & fields)
+    needs: Needs
 
 
 class Signal(Protocol):
@@ -55,13 +54,3 @@ class Signal(Protocol):
     def usual(self, facts: Facts) -> Sight | None:
         """Say the same for the reference, which may learn from requests that evidence does not count."""
         ...
-
-
-def needed(*alternatives: str) -> tuple[frozenset[str], ...]:
-    """Write needs in short: `needed("prompt", "reply|refused")`."""
-    return tuple(frozenset(it.split("|")) for it in alternatives)
-
-
-def able(kinds: tuple[Kind, ...], fields: frozenset[str]) -> tuple[Kind, ...]:
-    """Return the kinds that a log with these fields can tell."""
-    return tuple(it for it in kinds if not it.lacks(fields))

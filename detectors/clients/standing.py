@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from detectors.clients.learning import Learning
-from detectors.clients.pace import Allowance, Pace
+from detectors.clients.needs import missing
 from detectors.clients.persistence import LogState
 from detectors.clients.signals import Signal
-from watchdog.domain.queries import DetectorState, Looking, Query
+from watchdog.domain.queries import FIELDS, DetectorState, Looking, Query
 
 ALWAYS_TOLD: Final = ("client", "address", "prompt", "reply", "refused", "model")
 """Fields that some of a log's first requests tell, if any ever does. Others may be rare: a job, a seed."""
@@ -29,15 +29,12 @@ def blind(signals: tuple[Signal, ...], lacking: Mapping[str, str], state: LogSta
     found = dict(lacking)
     if state.seen < ENOUGH:
         return found
-    never = frozenset(ALWAYS_TOLD) - frozenset(state.told)
+    told = FIELDS - (frozenset(ALWAYS_TOLD) - frozenset(state.told))
     for signal in signals:
-        lacks = [
-            " or ".join(sorted(any_of))
-            for any_of in dict.fromkeys(any_of for kind in signal.kinds for any_of in kind.needs)
-            if any_of <= never and all(any_of in kind.needs for kind in signal.kinds)
-        ]
-        if lacks:
-            found[signal.rule] = ", ".join(lacks)
+        first, *others = (kind.needs for kind in signal.kinds)
+        of_all = tuple(any_of for any_of in first if all(any_of in needs for needs in others))
+        if lacks := missing(of_all, told):
+            found[signal.rule] = lacks
     return found
 
 
@@ -53,18 +50,11 @@ def states(signals: tuple[Signal, ...], blind_rules: Mapping[str, str], learning
 
 def _of(signal: Signal, learning: Learning) -> DetectorState:
     """Return how it stands with a rule: that of its segment that has learned least."""
-    kind = next(kind.name for kind in signal.kinds if kind.learned)
+    kind = next((kind.name for kind in signal.kinds if kind.learned), None)
+    if kind is None:
+        return DetectorState(rule=signal.rule, looking=Looking.LOOKING)
     needed = learning.needed(kind)
     seen = [needed if it.cells[kind].p0 is not None else it.cells[kind].seen for it in learning.segments.values()]
     learned = min(needed, min(seen, default=0))
     looking = Looking.LOOKING if learned >= needed else Looking.WARMING_UP
     return DetectorState(rule=signal.rule, looking=looking, learned=learned, needed=needed)
-
-
-def promise(allowance: Allowance, pace: Pace) -> str:
-    """Say what the alarms of a rule cost in false alarms, and what that rests on."""
-    pages = "no pages" if allowance.pages is None else f"{allowance.pages:.2g} false pages"
-    return (
-        f"at most {allowance.tickets:.2g} false tickets and {pages} are expected in a week, over all clients: as long "
-        f"as no benign client's chance of a hit is above its base rate and a week has at most {pace.week:,.0f} units"
-    )

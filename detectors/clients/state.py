@@ -28,7 +28,7 @@ FEATURES: Final = (
     "tokens_out",
     "gap_seconds",
 )
-"""Names of the features whose moments are kept; those of `watchdog.alarm_words.FEATURES` where they are the same."""
+"""Names of the features whose moments are kept; `watchdog.alarm_words.FEATURES` says each in plain words."""
 
 
 _NO_RATES: Final[Mapping[str, float]] = {}
@@ -103,15 +103,6 @@ class Habits(msgspec.Struct, array_like=True, gc=False):
     places: bytes = b""
 
 
-class Tuning(msgspec.Struct, array_like=True, gc=False):
-    """A fine-tuning job that the client began."""
-
-    at: float
-    examples: int
-    models: bytes
-    """The models that it had used until then."""
-
-
 class Shown(msgspec.Struct, array_like=True, gc=False):
     """What a client showed of the signals: most clients never have a hit."""
 
@@ -129,14 +120,15 @@ class Client(msgspec.Struct, array_like=True, gc=False):
     name: str
     org: str | None
     segment: str
-    first: float
     last: float
+    """When its last request came."""
     queued: int = 0
     """Its place in the line of those that are dropped when there are too many."""
     recent: bool = True
     """Whether it was seen since it got that place."""
     seen: int = 0
     ring: bytes = b""
+    """Its last distinct requests; of an organisation, its last accounts that had hits."""
     refused_last: bool = False
     refused_size: int = 0
     refused_name: bytes = b""
@@ -154,7 +146,8 @@ class Client(msgspec.Struct, array_like=True, gc=False):
     sweep: Sweep | None = None
     windows: Windows | None = None
     habits: Habits | None = None
-    tuning: Tuning | None = None
+    before_job: bytes | None = None
+    """The models that it had used when it began its last fine-tuning job; None while it began none."""
 
 
 def remembered(ring: bytes, new: bytes, most: int) -> bytes:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from detectors.clients.facts import Facts
-from detectors.clients.signals import Kind, Sight, needed
+from detectors.clients.needs import needed
+from detectors.clients.signals import Kind, Sight
 
 DEMONSTRATIONS: Final = 8
 """Answers of an assistant in one prompt that count where the prompt is charged."""

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from detectors.clients.facts import Facts
+from detectors.clients.needs import needed
 from detectors.clients.places import model_digest
-from detectors.clients.signals import Kind, Sight, needed
+from detectors.clients.signals import Kind, Sight
 
 FEW: Final = 100
 """Examples of a job that are few: ten to a hundred were enough to undo a model's refusals (Qi et al. 2023)."""
@@ -50,8 +51,8 @@ class Tunings:
         query = facts.query
         if query.training_examples is not None:
             return self._of(few_examples=query.training_examples <= FEW)
-        tuning = facts.client.tuning
-        if tuning is None or query.model is None or model_digest(query.model) in tuning.models:
+        before = facts.client.before_job
+        if before is None or query.model is None or model_digest(query.model) in before:
             return None
         return self.usual(facts)
 

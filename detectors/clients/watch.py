@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from detectors.clients import casework, explaining, standing
 from detectors.clients.facts import Facts
-from detectors.clients.judging import ORG, Judge
+from detectors.clients.judging import Judge
 from detectors.clients.learning import Learning
 from detectors.clients.pace import Allowance, Pace
 from detectors.clients.persistence import (
@@ -26,6 +26,7 @@ from detectors.clients.segments import Segments
 from detectors.clients.signals import Signal
 from detectors.clients.state import Client
 from detectors.clients.texts import Texts
+from watchdog.alarm_words import ORG
 from watchdog.domain.findings import Severity
 from watchdog.domain.queries import Alarm, DetectorState, Expectation, Query, Reference
 
@@ -49,18 +50,21 @@ class Watch:
     """Rules that are blind for want of fields that the format does not have, with what they lack."""
     warm_up: int
     clients: int
-    state: LogState = field(default_factory=LogState)
     judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state.paces = {it.rule: Pace() for it in self.signals}
         self.judge = Judge(
             signals=self.signals,
             allowances=self.allowances,
             learning=Learning(warm_up=self.warm_up, signals=self.signals),
-            state=self.state,
+            state=LogState(paces={it.rule: Pace() for it in self.signals}),
             roster=Roster(self.clients, casework.worst),
         )
+
+    @property
+    def state(self) -> LogState:
+        """What is remembered of the log as a whole."""
+        return self.judge.state
 
     def observe(self, queries: Sequence[Query]) -> list[Alarm]:
         """Take requests in, in order, and return the alarms that they raise."""
@@ -90,7 +94,7 @@ class Watch:
         roster = self.judge.roster
         client = roster.clients.get(name)
         if client is None:
-            client = Client(name, query.org, self.segments.of(name), at, at)
+            client = Client(name, query.org, self.segments.of(name), at)
             self.judge.learning.segment(client.segment)
             for gone in roster.add(client):
                 self.judge.shelf.forget(gone)
@@ -136,11 +140,6 @@ class Watch:
         """Return how it stands with each detector: who looks, who still learns, and who is blind for want of what."""
         return standing.states(self.signals, self.blind(), self.judge.learning)
 
-    def promise(self, rule: str) -> str:
-        """Say what an alarm of a rule costs in false alarms, and what that rests on."""
-        allowance, pace = self.allowances[rule], self.state.paces[rule]
-        return standing.promise(allowance, pace)
-
     def expect(self, these: Sequence[Expectation]) -> None:
         """Take what operators said of clients: all that is in force. What was said before and is not in it is over."""
         for client, rule in self.state.expected.replace(these):
@@ -181,7 +180,7 @@ class Watch:
         """Take up the state of an earlier process. Raises LedgerError when it is of a version that is not known."""
         judge = self.judge
         if LOG in state:
-            self.state = judge.state = from_bytes(LOG, state[LOG], LogState)
+            judge.state = from_bytes(LOG, state[LOG], LogState)
         for signal in self.signals:
             self.state.paces.setdefault(signal.rule, Pace())
         judge.learning.take_up(under(SEGMENT, state, Segment))
@@ -191,6 +190,9 @@ class Watch:
             (ORGANISATION, judge.orgs, self.state.queued[1]),
         ):
             roster.restore(list(under(prefix, state, Client).values()), queued)
+            for client in roster.clients.values():
+                for rule in sorted(client.cases.keys() - self.allowances.keys()):
+                    judge.begin_anew(client.name, rule)
         for client in judge.roster.clients.values():
             client.segment = self.segments.of(client.name)
             judge.learning.segment(client.segment)

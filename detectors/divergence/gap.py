@@ -68,7 +68,6 @@ class GapTest:
             raise _unreadable(draft.text, self.scorer.vocabulary)
         best = min(readings, key=lambda reading: reading.gap)
         windowed = _is_windowed(best)
-        _require_whole_characters(draft.text, best)
         found = repair(reader, reply, draft, readings, steps=self.steps)
         return Examined(
             comparison=Comparison(gap=best.gap, tau=tau, tokens=len(best.ids), spans=found.spans, windowed=windowed),
@@ -92,22 +91,6 @@ def _is_windowed(best: Reading) -> bool:
             reason=Reason.TOO_LONG,
         )
     return True
-
-
-def _require_whole_characters(text: bytes, best: Reading) -> None:
-    """Raise ScoringError (unscorable) when a reply looks edited only from a U+FFFD on.
-
-    A model may write a part of a character in the middle of a reply: of 2,000 honest replies one did, in Chinese. Its
-    server shows U+FFFD, and nobody can tell any more which bytes stood there.
-    """
-    lost = text.find("\ufffd".encode())
-    # A token may hold white space and the beginning of a character: so what stands right before it is lost with it.
-    if best.excess is not None and 0 <= lost <= best.ends[min(best.excess, len(best.ends) - 1)]:
-        raise ScoringError(
-            "the reply looks edited only from a U+FFFD on, in whose place a server lost what the model wrote",
-            hint="look at the reply: a model, or a server that cuts in the middle of characters, wrote half of one",
-            reason=Reason.UNSCORABLE,
-        )
 
 
 def _unreadable(text: bytes, vocabulary: Sequence[bytes]) -> ScoringError:

@@ -1,4 +1,4 @@
-"""A query log that lives in memory: the shipped fake for tests and rehearsals."""
+"""A query log that lives in memory: the shipped fake."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -12,7 +12,7 @@ _FORGET_AFTER_S = 60.0
 """How long a file that was read, and is not seen, is remembered: else it would be new when it is seen again."""
 
 
-class Beginning(NamedTuple):
+class _Beginning(NamedTuple):
     """The first bytes of a file, decompressed."""
 
     data: bytes
@@ -84,23 +84,23 @@ class _Heads:
     """The beginnings of files, each read once."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[int, int], Beginning] = {}
+        self._seen: dict[tuple[int, int], _Beginning] = {}
 
-    def of(self, it: Found) -> Beginning:
+    def of(self, it: Found) -> _Beginning:
         """Return how a file begins."""
         if it.key not in self._seen:
-            self._seen[it.key] = beginning_of(it)
+            self._seen[it.key] = _beginning_of(it)
         return self._seen[it.key]
 
 
-def beginning_of(it: Found) -> Beginning:
+def _beginning_of(it: Found) -> _Beginning:
     """Return how a file begins."""
     source = Source(it)
     try:
         contents = source.open()
-        return Beginning(contents.read(0, HEAD), source.packed)
+        return _Beginning(contents.read(0, HEAD), source.packed)
     except UNREADABLE:
-        return Beginning(b"", unreadable=True)
+        return _Beginning(b"", unreadable=True)
     finally:
         source.close()
 
@@ -127,7 +127,7 @@ def _copied(it: Found, sources: Iterable[Source], heads: _Heads, quiet: Callable
     )
 
 
-def _same(source: Source, it: Found, head: Beginning) -> bool:
+def _same(source: Source, it: Found, head: _Beginning) -> bool:
     if not source.begins(head.data):
         return False
     if source.done and source.head_size < HEAD:

@@ -1,56 +1,45 @@
 """A log that is complete: a file, compressed or not, or what comes in through a pipe; read once, from its beginning."""
 
-import bz2
-import gzip
-import io
-import lzma
 import stat
 import sys
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO
 
-from watchdog.domain.queries import LogChunk, LogGap, LogPosition
+from detectors.logs.packed import MAGIC, BrokenFileError, Unpacked, maker_of
+from watchdog.domain.queries import LINE_LIMIT, LogChunk, LogGap, LogPosition
 from watchdog.errors import LogFileError
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 STDIN = "-"
-MOST_LINE = 16 * 2**20
-"""Bytes of a line, beyond which it is skipped: a line is held in memory as a whole."""
-
 _HEAD = 64 * 1024
-_BUFFER = 256 * 1024
-_BOM = b"\xef\xbb\xbf"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What a damaged or cut compressed file raises, besides what the disk does."""
 
 
-class _Counted(io.RawIOBase):
-    """Counts the bytes that are taken out of a file, whatever decompresses them."""
+class _Disk:
+    """The bytes of a file or a pipe as they are, counted."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._ahead = b""
         self.taken = 0
 
-    def readable(self) -> bool:
-        return True
+    def unpacked(self) -> "Unpacked | _Disk":
+        """Look at the first bytes, and return what reads by them. Raises BrokenFileError where nothing does."""
+        self._ahead = self._file.read(MAGIC)
+        make = maker_of(self._ahead)
+        return self if make is None else Unpacked(make, self.read)
 
-    def readinto(self, into: "WriteableBuffer", /) -> int:
-        room = memoryview(into).cast("B")
-        data = self._file.read(len(room))
-        room[: len(data)] = data
+    def read(self, most: int) -> bytes:
+        """Return the next bytes; none at the end."""
+        ahead, self._ahead = self._ahead[:most], self._ahead[most:]
+        data = ahead + self._file.read(most - len(ahead))
         self.taken += len(data)
-        return len(data)
+        return data
 
     def close(self) -> None:
+        """Close a file; the standard input is not ours to close."""
         if self._file is not sys.stdin.buffer:
             self._file.close()
-        super().close()
 
 
 @dataclass
@@ -61,47 +50,46 @@ class RecordedLog:
     """A path, or `-` for the standard input."""
     size: int | None
     """Bytes on the disk; None when it is a pipe."""
-    most_line: int = MOST_LINE
-    _raw: _Counted | None = field(default=None, init=False)
-    _data: BinaryIO | None = field(default=None, init=False)
+    line_limit: int = LINE_LIMIT
+    _disk: _Disk | None = field(default=None, init=False)
+    _data: Unpacked | _Disk | None = field(default=None, init=False)
     _taken: int = field(default=0, init=False)
     _rest: bytes = field(default=b"", init=False)
     _skipping: int = field(default=0, init=False)
     _over: bool = field(default=False, init=False)
-    _fresh: bool = field(default=True, init=False)
+    _ahead: LogChunk | None = field(default=None, init=False)
+    """What was looked at in a pipe, which cannot be read again."""
 
     @property
     def taken(self) -> int:
         """Bytes on the disk that were read so far."""
-        return self._taken if self._raw is None else self._raw.taken
+        return self._taken if self._disk is None else self._disk.taken
 
     @property
     def over(self) -> bool:
         """Whether all of it was read."""
-        return self._over
+        return self._over and self._ahead is None
 
     def head(self) -> list[bytes]:
         """Return its first lines; reading begins before them all the same."""
-        chunk = self.read(_HEAD)
-        if self.size is not None:
-            self.close()
-            self._fresh, self._over, self._rest, self._skipping, self._taken = True, False, b"", 0, 0
-        else:
-            self._rest = b"".join(line + b"\n" for line in chunk.lines) + self._rest
-        return list(chunk.lines)
+        if self.size is None:
+            self._ahead = self.read(_HEAD)
+            return list(self._ahead.lines)
+        again = RecordedLog(self.path, self.size, self.line_limit)
+        try:
+            return list(again.read(_HEAD).lines)
+        finally:
+            again.close()
 
     def read(self, most: int) -> LogChunk:
         """Return the next lines; none at the end, or once it turned out to be damaged."""
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            return ahead
         gaps: list[LogGap] = []
         lines: list[bytes] = []
         while not (lines or gaps or self._over):
-            try:
-                data = self._open().read(most)
-            except _BROKEN as exc:
-                gaps.append(_damaged(self.path, exc))
-                data = b""
-            if self._fresh and data:
-                data, self._fresh = data.removeprefix(_BOM), False
+            data = self._next(most, gaps)
             self._over = not data
             lines = list(self._kept(self._split(data), gaps))
         # All of it was written before anybody read: lines of several files may lie behind one another.
@@ -112,21 +100,38 @@ class RecordedLog:
 
     def close(self) -> None:
         """Close the file."""
-        if self._raw is not None:
-            self._taken = self._raw.taken
-            self._raw.close()
-        self._raw = self._data = None
+        if self._disk is not None:
+            self._taken = self._disk.taken
+            self._disk.close()
+        self._disk = self._data = None
 
-    def _open(self) -> BinaryIO:
-        if self._data is None:
+    def _next(self, most: int, gaps: list[LogGap]) -> bytes:
+        """Return the next bytes; none at the end, and where nothing more can be read, which is told."""
+        try:
+            data = self._open()
+            found = data.read(most)
+        except (BrokenFileError, OSError) as exc:
+            what = "damaged" if isinstance(exc, BrokenFileError) else "unreadable"
+            gaps.append(_ended_early(self.path, what, _why(exc)))
+            return b""
+        if not found and isinstance(data, Unpacked) and not data.ended:
+            gaps.append(_ended_early(self.path, "damaged", "its end is missing"))
+        return found
+
+    def _open(self) -> Unpacked | _Disk:
+        if self._disk is None:
             # Closed by `close`: reading goes on over many calls.
             file = sys.stdin.buffer if self.path == STDIN else Path(self.path).open("rb")  # noqa: SIM115
-            self._raw = _Counted(file)
+            self._disk = _Disk(file)
+        if self._data is None:
             try:
-                self._data = _decompressed(self._raw, self.path)
-            except LogFileError:
+                self._data = self._disk.unpacked()
+            except BrokenFileError as exc:
                 self.close()
-                raise
+                raise LogFileError(
+                    "is compressed with zstd, which Python cannot read by itself",
+                    hint=f"zstd -dc {self.path} | corrigibility-watchdog logs replay -",
+                ) from exc
         return self._data
 
     def _split(self, data: bytes) -> list[bytes]:
@@ -139,12 +144,12 @@ class RecordedLog:
         """Yield the lines that are not too long, and tell of the others once each."""
         for line in lines:
             whole = self._skipping + len(line)
-            if whole > self.most_line:
+            if whole > self.line_limit:
                 gaps.append(_too_long(self.path, whole))
             elif line and not line.isspace():
                 yield line.removesuffix(b"\r")
             self._skipping = 0
-        if len(self._rest) + self._skipping > self.most_line:
+        if len(self._rest) + self._skipping > self.line_limit:
             self._skipping += len(self._rest)
             self._rest = b""
 
@@ -173,26 +178,9 @@ def open_recorded(path: str) -> RecordedLog:
     return RecordedLog(path, found.st_size if regular else None)
 
 
-def _decompressed(raw: _Counted, path: str) -> BinaryIO:
-    file = io.BufferedReader(raw, _BUFFER)
-    magic = file.peek(6)
-    if magic.startswith(b"\x1f\x8b"):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
-    if magic.startswith(b"BZh"):
-        return cast("BinaryIO", bz2.BZ2File(file))
-    if magic.startswith(b"\xfd7zXZ\x00"):
-        return cast("BinaryIO", lzma.LZMAFile(file))
-    if magic.startswith(_ZSTD):
-        raise LogFileError(
-            "is compressed with zstd, which Python cannot read by itself",
-            hint=f"zstd -dc {path} | corrigibility-watchdog logs replay -",
-        )
-    return file
-
-
-def _damaged(path: str, exc: Exception) -> LogGap:
-    why = f"reading ended early: {_why(exc)}; what was read before counts"
-    return LogGap(path=path, what="unreadable", why=why, bytes_lost=None)
+def _ended_early(path: str, what: str, why: str) -> LogGap:
+    why = f"reading ended early: {why}; what was read before counts"
+    return LogGap(path=path, what=what, why=why, bytes_lost=None)
 
 
 def _too_long(path: str, size: int) -> LogGap:

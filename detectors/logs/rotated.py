@@ -74,7 +74,7 @@ def look(asked: Sequence[str], known: Iterable[Path]) -> tuple[list[Found], list
     return found, refused
 
 
-def rotated_from(name: str) -> Iterator[tuple[str, int]]:
+def _rotated_from(name: str) -> Iterator[tuple[str, int]]:
     """Yield the names that a file of this name may have been rotated away from, with the rotation's number."""
     bare = _COMPRESSED.sub("", name)
     if bare != name:
@@ -87,7 +87,7 @@ def rotated_from(name: str) -> Iterator[tuple[str, int]]:
 
 def related(path: Path, it: Found) -> bool:
     """Tell whether what was in `path` may now be in this file, going by the names."""
-    roots = {path, *(path.with_name(base) for base, _ in rotated_from(path.name))}
+    roots = {path, *(path.with_name(base) for base, _ in _rotated_from(path.name))}
     return it.path in roots or it.family in roots
 
 
@@ -117,7 +117,7 @@ def _rotated(folders: Iterable[Path], bases: set[Path]) -> Iterator[tuple[Path, 
         except OSError:
             continue
         for name in names:
-            roots = [(folder / base, number) for base, number in rotated_from(name) if folder / base in bases]
+            roots = [(folder / base, number) for base, number in _rotated_from(name) if folder / base in bases]
             if roots:  # of `x.log.1` and `x.log`, both of which may be known, `x.log.1.gz` comes from the latter
                 yield folder / name, min(roots, key=lambda it: len(it[0].name))
 

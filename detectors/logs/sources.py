@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detectors.logs.opened import BrokenFileError, Contents, NotAFileError, Plain, contents_of, open_regular
+from detectors.logs.opened import Contents, NotAFileError, Plain, contents_of, open_regular
+from detectors.logs.packed import BrokenFileError
 from detectors.logs.rotated import Found
 from watchdog.domain.queries import FilePosition, LogGap
 

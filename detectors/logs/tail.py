@@ -12,13 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from detectors.logs.matching import place
-from detectors.logs.opened import BrokenFileError, NotAFileError
+from detectors.logs.opened import NotAFileError
+from detectors.logs.packed import BrokenFileError
 from detectors.logs.rotated import Found, look
 from detectors.logs.sources import UNREADABLE, Source
-from watchdog.domain.queries import FilePosition, LogChunk, LogGap, LogPosition
+from watchdog.domain.queries import LINE_LIMIT, FilePosition, LogChunk, LogGap, LogPosition
 
-LINE_LIMIT = 16 << 20
-"""Bytes of the longest line that is read, unless the configuration says otherwise."""
 MOST_FILES = 1_000
 """Files that are remembered; what was read before the oldest of them is told from new files by when it was written."""
 _MOST_OPEN = 256

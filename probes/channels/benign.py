@@ -22,7 +22,7 @@ from watchdog.errors import ChannelError
 from watchdog.ports import Clock
 
 BATCH = 16
-_INT8_LEVELS = 127
+INT8_LEVELS = 127
 _OTHER: dict[str, Literal["float32", "bfloat16"]] = {"float32": "bfloat16", "bfloat16": "float32"}
 
 
@@ -62,7 +62,7 @@ class BenignWeights:
         if engine.precision in _OTHER:
             again = open_weights(self.config.model_copy(update={"dtype": engine.precision}))
             return replace(again, busy=self.weights.busy)
-        return _rounded(self.weights)
+        return rounded(self.weights, INT8_LEVELS)
 
     def _together(self, weights: Weights, requests: Sequence[Request]) -> Iterator[Exchange | ChannelError]:
         asked_at, started = self.clock(), time.monotonic()
@@ -134,15 +134,16 @@ def _greedy(weights: Weights, prompts: Sequence[tuple[int, ...]], most: int) -> 
     return said
 
 
-def _rounded(weights: Weights) -> Weights:
-    """Return the model with the weights of its linear layers rounded to int8, with a scale for each output channel.
+def rounded(weights: Weights, levels: int) -> Weights:
+    """Return the model with the weights of its linear layers rounded to so many levels on either side of 0.
 
-    The last layer, which may share its weights with the first, is left alone.
+    Each output channel has a scale of its own; the last layer, which may share its weights with the first, is left
+    alone.
     """
     model = copy.deepcopy(weights.model)
     head = model.get_output_embeddings()
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear) and layer is not head:
-            scale = (layer.weight.data.abs().amax(dim=-1, keepdim=True) / _INT8_LEVELS).clamp(min=1e-12)
+            scale = (layer.weight.data.abs().amax(dim=-1, keepdim=True) / levels).clamp(min=1e-12)
             layer.weight.data = (layer.weight.data / scale).round() * scale
     return replace(weights, model=model)

@@ -3,8 +3,7 @@
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from probes.scripted_model import ScriptedModel
 from storage.audit import audit
 from storage.signing import open_signed
 from tests.builders import finding
+from tests.daemons import until
 from tests.running import COMMAND, Ran, run, write_config
 from watchdog.desk import Desk
 from watchdog.domain.exchanges import ChannelRole
@@ -29,21 +29,12 @@ CONCLUSION = ("--root-cause", "the gateway got a word list", "--corrective-actio
 TIMES = ("--from", "2026-01-01T10:00Z", "--to", "2026-01-01T11:30+00:00", "--known-at", "2026-01-01T10:20Z")
 
 
-def _until(fact: Callable[[], bool], seconds: float = 40.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if fact():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @contextmanager
 def _daemon(config: Path) -> Iterator["subprocess.Popen[bytes]"]:
     with (config.parent / "log").open("wb") as log:
         daemon = subprocess.Popen([*COMMAND, "run", "-c", str(config), "--log-format", "json"], stderr=log, cwd=ROOT)
     try:
-        assert _until(lambda: b"daemon.ready" in (config.parent / "log").read_bytes())
+        assert until(lambda: b"daemon.ready" in (config.parent / "log").read_bytes())
         yield daemon
     finally:
         if daemon.poll() is None:

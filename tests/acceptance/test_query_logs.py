@@ -188,7 +188,8 @@ def test_a_flood_is_found_after_a_kill_too_and_an_operator_may_expect_or_erase_i
 def test_our_own_probes_are_known_in_the_log_and_a_reload_reads_another_one(world: World) -> None:
     world.configure(target="chat")
     process = world.start()
-    assert until(lambda: world.log().get("ours", 0) >= 2)
+    # A round begins within three times its `every`, which cannot be shorter than this minute.
+    assert until(lambda: world.log().get("ours", 0) >= 2, seconds=200.0)
     assert not any("own/" in it for it in world.log()["blind"])
 
     other = world.folder / "other.jsonl"

@@ -17,6 +17,16 @@ from tests.running import COMMAND, Ran, run
 
 ASKED = attacked()
 CALM = list(ordinary(3_000))
+CONFIG = """
+ledger: {folder}/ledger.sqlite
+targets:
+  - name: chat
+    delivered: {{kind: openai, base-url: 'http://127.0.0.1:9/v1', model: m}}
+query-logs:
+  - name: gateway
+    paths: ['{folder}/*.jsonl']
+    {more}
+"""
 
 
 def _replay(*arguments: str | Path) -> Ran:
@@ -76,6 +86,14 @@ def test_a_short_recording_is_read_a_second_time_with_a_shorter_warm_up(tmp_path
     assert "Warm-up" in ran.out
     assert "boundary_flood" in ran.out
     assert json.loads(_replay(short, "--warm-up", "2000", "--json").out)["warm_up"] is None
+
+
+def test_a_warm_up_that_a_configuration_names_is_not_shortened(tmp_path: Path) -> None:
+    short = write(tmp_path / "log", [*CALM[:900], *flood(14, begin=CALM[899].at)])
+    config = tmp_path / "watchdog.yaml"
+    config.write_text(CONFIG.format(folder=tmp_path, more="warm-up: 2000"))
+    report = json.loads(_replay(short, "--config", config, "--json").out)
+    assert (report["warm_up"], report["outcome"]) == (None, "not_evaluated")
 
 
 def test_other_traffic_can_be_learned_from(tmp_path: Path) -> None:
@@ -166,14 +184,7 @@ def test_a_wrong_mapping_is_a_usage_error_that_says_what_is_wrong(
 
 def test_a_configuration_says_how_to_judge(flooded: Path, tmp_path: Path) -> None:
     config = tmp_path / "watchdog.yaml"
-    config.write_text(
-        f"ledger: {tmp_path / 'ledger.sqlite'}\n"
-        "targets:\n"
-        "  - name: chat\n"
-        "    delivered: {kind: openai, base-url: 'http://127.0.0.1:9/v1', model: m}\n"
-        "query-logs:\n"
-        f"  - name: gateway\n    paths: ['{tmp_path}/*.jsonl']\n    detectors: [rate_burst]\n"
-    )
+    config.write_text(CONFIG.format(folder=tmp_path, more="detectors: [rate_burst]"))
     ran = _replay(flooded, "--config", config, "--json")
     assert [it["rule"] for it in json.loads(ran.out)["detectors"]] == ["rate_burst"]
     assert ran.code == 0, ran.said

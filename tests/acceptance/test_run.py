@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from probes.channels.scripted import ScriptedModelChannel
 from probes.scripted_model import ScriptedModel
 from storage.audit import audit
+from tests.daemons import until
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.rehearsal.model_server import create_app
 from watchdog.rehearsal.serving import serve
@@ -30,15 +31,6 @@ from watchdog.wiring import now
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy/systemd/corrigibility-watchdog.service"
 PROGRAM = [sys.executable, "-c", "from watchdog.cli import main; main()"]
-
-
-def _until(fact: Callable[[], bool], seconds: float = 40.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if fact():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def _command(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -59,13 +51,13 @@ class Service:
             self.process = subprocess.Popen([*PROGRAM, *arguments], env=environment, stderr=log, cwd=ROOT)
 
     def said(self, text: str) -> bool:
-        return _until(lambda: any(text in it for it in list(self.heard)))
+        return until(lambda: any(text in it for it in list(self.heard)))
 
     def events(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
 
     def logged(self, event: str) -> bool:
-        return _until(lambda: any(it["event"] == event for it in self.events()))
+        return until(lambda: any(it["event"] == event for it in self.events()))
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         begun = time.monotonic()

@@ -18,9 +18,9 @@ from tests.builders import NOW
 from tests.faults.child import Failpoints
 from tests.streams import LOG, CountingWatch, JsonLines
 from watchdog.desk import Desk
-from watchdog.log_checks import LogChecks
-from watchdog.sifting import Sifting
-from watchdog.streaming import Streaming
+from watchdog.query_logs.checks import LogChecks
+from watchdog.query_logs.sifting import Sifting
+from watchdog.query_logs.streaming import Streaming
 
 _CHUNK = 4_000
 """Bytes of a step: some lines of the file."""

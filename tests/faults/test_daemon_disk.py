@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from storage.audit import audit
+from tests.daemons import until
 from tests.faults.harness import ROOT, filled, leaves, rule_of
 from watchdog.rehearsal.receiver import Received, Receiver
 
@@ -51,15 +52,8 @@ def _daemon(config: Path, log: Path, before: Sequence[str] = ()) -> Iterator["su
         process.wait()
 
 
-def _until(fact: Callable[[], bool], seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not fact() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return fact()
-
-
 def _logged(log: Path, event: str) -> bool:
-    return _until(lambda: f'"event":"{event}"' in log.read_text(encoding="utf-8").replace(" ", ""))
+    return until(lambda: f'"event":"{event}"' in log.read_text(encoding="utf-8").replace(" ", ""))
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> int:

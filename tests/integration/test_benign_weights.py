@@ -64,15 +64,15 @@ def test_every_engine_answers_every_request_within_its_limit_and_more_than_a_bat
 def test_rounding_changes_the_weights_of_a_copy_and_leaves_the_model_as_it_was(engines: BenignWeights) -> None:
     import torch
 
-    from probes.channels.benign import _rounded
+    from probes.channels.benign import INT8_LEVELS, rounded
 
     before = {name: it.clone() for name, it in engines.weights.model.state_dict().items()}
-    rounded = _rounded(engines.weights).model.state_dict()
+    coarse = rounded(engines.weights, INT8_LEVELS).model.state_dict()
     after = engines.weights.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     layer = "model.layers.0.mlp.up_proj.weight"
-    assert 0 < float((rounded[layer] - before[layer]).abs().max()) <= float(before[layer].abs().max()) / 127
-    assert torch.equal(rounded["lm_head.weight"], before["lm_head.weight"])
+    assert 0 < float((coarse[layer] - before[layer]).abs().max()) <= float(before[layer].abs().max()) / 127
+    assert torch.equal(coarse["lm_head.weight"], before["lm_head.weight"])
 
 
 def test_weights_are_named_by_their_files_as_the_integrity_check_names_them(tmp_path: Path) -> None:

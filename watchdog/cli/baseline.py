@@ -10,6 +10,7 @@ from watchdog.cli.exits import Exit
 from watchdog.cli.inspected import show_inspected
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, TargetOption, print_json
 from watchdog.cli.unwritten import require_recorded
+from watchdog.domain.evidence import ENROLLED_BANK, ENROLLED_CORRECTIONS, ENROLLED_QUESTIONS
 from watchdog.errors import ConfigError
 from watchdog.listing_findings import LOGPROBS
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     # These load what rounds are made with, and `--help` has no use for it.
     from watchdog.enrolment import Enrolment
 
-_BANK = 32
-"""As `watchdog.benign.DEFAULT_BANK`, which is too heavy for `--help`."""
 _NO_BANK = (
     "  --bank 0: nobody knows how far honest replies of other engines lie from the first choice; the threshold is "
     "made of the delivered channel's own replies"
@@ -28,11 +27,15 @@ _NO_BANK = (
 def baseline(
     config: ConfigOption = DEFAULT_CONFIG,
     target: TargetOption = None,
-    questions: Annotated[int, typer.Option(min=20, max=2000, help="Questions to ask; more make alarms faster.")] = 96,
-    corrections: Annotated[int, typer.Option(min=4, max=200, help="Corrections to send per probe and channel.")] = 20,
+    questions: Annotated[
+        int, typer.Option(min=20, max=2000, help="Questions to ask; more make alarms faster.")
+    ] = ENROLLED_QUESTIONS,
+    corrections: Annotated[
+        int, typer.Option(min=4, max=200, help="Corrections to send per probe and channel.")
+    ] = ENROLLED_CORRECTIONS,
     bank: Annotated[
         int, typer.Option(min=0, max=5000, help="Replies of each benign engine, where weights are here; 0 skips it.")
-    ] = _BANK,
+    ] = ENROLLED_BANK,
     plot: Annotated[Path | None, typer.Option(help="Write a drawing of the bank, as SVG.")] = None,
     as_json: JsonOption = False,
 ) -> None:

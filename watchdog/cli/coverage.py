@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from watchdog.config.durations import show_duration
-from watchdog.coverage import ASSUMPTIONS, Coverage, Spending
+from watchdog.costs import Spending
+from watchdog.coverage import ASSUMPTIONS, Coverage
 from watchdog.domain.text import printable
-from watchdog.log_coverage import LogCoverage
+from watchdog.query_logs.coverage import LogCoverage
 from watchdog.situations import Situation
 from watchdog.time_to_detect import Wait
 

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from watchdog.alarm_tree import alarm_tree
 from watchdog.cli import casework
 from watchdog.cli.export import export
 from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json
 from watchdog.domain.comparisons import SideCheck
 from watchdog.domain.decisions import Compared, Judged
-from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState
+from watchdog.domain.incidents import Incident, IncidentEvent, IncidentState, evidence_of
 from watchdog.domain.text import printable
 
 app = typer.Typer(help="Read the record of incidents; acknowledge and close them.", no_args_is_help=True)
@@ -55,14 +56,13 @@ def show(
 ) -> None:
     """Show one incident: what happened, how sure, the edited words side by side, and every step of its life."""
     from storage.reader import open_reader  # noqa: PLC0415 - heavy, and only needed here
-    from watchdog.alarm_tree import alarm_tree  # noqa: PLC0415 - loads rich
     from watchdog.incident_view import print_incident  # noqa: PLC0415 - loads rich
     from watchdog.wiring import read_config  # noqa: PLC0415 - the same
 
     with open_reader(read_config(config).settings.ledger) as reader:
         found = reader.incident(incident)
         events = reader.events(found.id)
-        ids = [id_ for event in events if event.finding is not None for id_ in event.finding.evidence]
+        ids = evidence_of(events)
         evidence, alarms = reader.evidence(ids), reader.alarms(ids)
     if as_json:
         print_json(

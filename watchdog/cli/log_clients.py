@@ -1,6 +1,5 @@
 """`logs expect` and `logs erase`: what people say about the clients of query logs, put on the record."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from watchdog.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print
 from watchdog.domain.decisions import ClientExpected, TextErased
 from watchdog.domain.log_acts import Erase, Expect, LogAct
 from watchdog.domain.text import printable
+from watchdog.domain.times import when
 
 ReasonOption = Annotated[str, typer.Option(help="Why; auditors read it.")]
 
@@ -75,7 +75,7 @@ def _said(word: ClientExpected | TextErased) -> str:
     client = printable(f"{word.log}/{word.client}", 200)
     if not word.rate:
         return f"{client}: what was said about {word.rule} is taken back by {who}"
-    end = "" if word.until is None else f", until {_when(word.until)} by the log's time"
+    end = "" if word.until is None else f", until {when(word.until)} by the log's time"
     return f"{client}: {word.rule} up to {word.rate:.0%} of its requests is expected{end}, says {who}"
 
 
@@ -94,7 +94,3 @@ def _row(word: ClientExpected | TextErased) -> dict[str, object]:
         return row | {"before": word.before and word.before.isoformat(), "texts": word.texts}
     until = None if word.until is None else word.until.isoformat()
     return row | {"rule": word.rule, "rate": word.rate, "until": until, "incident": word.incident}
-
-
-def _when(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"

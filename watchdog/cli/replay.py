@@ -81,8 +81,8 @@ def _replayed(
 ) -> "Report":
     from rich.console import Console  # noqa: PLC0415 - heavy, and only needed here
 
-    from watchdog.replay.manner import configured, manner_of  # noqa: PLC0415 - the same
-    from watchdog.replay.opening import Manner, is_small, open_sources, total_of  # noqa: PLC0415 - the same
+    from watchdog.replay.manner import Manner, configured, manner_of  # noqa: PLC0415 - the same
+    from watchdog.replay.opening import is_small, open_sources, total_of  # noqa: PLC0415 - the same
     from watchdog.replay.progress import shown  # noqa: PLC0415 - the same
     from watchdog.replay.report import merged, shorter_warm_up  # noqa: PLC0415 - the same
     from watchdog.replay.run import Replay  # noqa: PLC0415 - the same
@@ -102,7 +102,7 @@ def _replayed(
             return Replay(manner.watch, manner.log, told).run(sources, references)
 
     report = run(manner)
-    shorter = shorter_warm_up(report) if warm_up is None and not reference and is_small(files) else None
+    shorter = shorter_warm_up(report) if manner.warm_up is None and not reference and is_small(files) else None
     return report if shorter is None else merged(report, run(replace(manner, warm_up=shorter)), shorter)
 
 

@@ -75,7 +75,7 @@ def check_config(
     """Read the configuration and say what it means, without sending a request."""
     from watchdog.cli.coverage import coverage_row, print_coverage, print_log_coverage  # noqa: PLC0415 - heavy, and only needed here
     from watchdog.config.secrets import missing_secrets  # noqa: PLC0415 - the same
-    from watchdog.opening_logs import survey_logs  # noqa: PLC0415 - the same
+    from watchdog.query_logs.opening import survey_logs  # noqa: PLC0415 - the same
     from watchdog.wiring import read_config, require_own_names, survey  # noqa: PLC0415 - the same
 
     require_own_names()

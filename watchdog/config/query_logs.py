@@ -11,11 +11,11 @@ from watchdog.config.json_paths import path_of
 from watchdog.config.patterns import Name
 from watchdog.config.section import Section
 from watchdog.config.words import nearest
-from watchdog.domain.queries import FIELDS
+from watchdog.domain.queries import FIELDS, LINE_LIMIT
 
-NEEDED = ("msgspec",)
+_NEEDED = ("msgspec",)
 """What reading query logs needs and a plain installation lacks: the extra `logs`."""
-INSTALL = "pip install 'corrigibility-watchdog[logs]'"
+_INSTALL = "pip install 'corrigibility-watchdog[logs]'"
 
 _NOT_IN_THE_CATALOG = ("auto", "mapping")
 
@@ -74,8 +74,8 @@ class QueryLogSettings(Section):
     """All that the format can feed when none are named."""
     segments: Annotated[Mapping[Name, SegmentSettings], AfterValidator(_no_default)] = Field(default_factory=dict)
     warm_up: int | None = Field(default=None, ge=1)
-    """Distinct requests that are learned from before anything can alarm."""
-    line_limit: int = Field(default=16 << 20, ge=1024, le=1 << 30)
+    """Distinct requests that are learned from; until then only what goes far beyond anything usual alarms."""
+    line_limit: int = Field(default=LINE_LIMIT, ge=1024, le=1 << 30)
     """Bytes of the longest line that is read."""
     from_: Literal["beginning", "end"] = Field(default="end", alias="from")
     """Where to begin in what is there before the first start."""
@@ -91,5 +91,5 @@ class QueryLogSettings(Section):
 
 def lacking() -> str:
     """Say what is not installed, and how to install it; empty when everything is."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    return f"reading query logs needs {' and '.join(missing)}: {INSTALL}" if missing else ""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    return f"reading query logs needs {' and '.join(missing)}: {_INSTALL}" if missing else ""

@@ -90,6 +90,11 @@ class BenignBank:
     def __post_init__(self) -> None:
         object.__setattr__(self, "measured_at", utc(self.measured_at))
 
+    @property
+    def has_engines(self) -> bool:
+        """Whether engines of our own answered; without any, the delivered channel's replies made the threshold."""
+        return len(self.variants) > 1
+
 
 def variant(engine: Engine, gaps: Sequence[float], *, unmeasured: int = 0) -> Variant:
     """Describe the gaps of one engine's replies; all is 0 where there are none."""
@@ -109,9 +114,12 @@ def variant(engine: Engine, gaps: Sequence[float], *, unmeasured: int = 0) -> Va
 def said(bank: BenignBank) -> str:
     """Say what the threshold is made of, and which limit settled it."""
     it = bank.threshold
-    ours = len(bank.variants) > 1
     replies = sum(one.replies for one in bank.variants[: bank.counted])
-    of = f"{bank.counted} engines of our own" if ours else "the delivered channel alone, as no other engine was asked"
+    of = (
+        f"{bank.counted} engines of our own"
+        if bank.has_engines
+        else "the delivered channel alone, as no other engine was asked"
+    )
     return (
         f"threshold {it.tau:.2f} nats: {_DECIDED[it.limit]}. The {it.confidence:.0%} upper bound of the "
         f"{100 * it.level:g} % quantile is {it.bound:.2f}, from {replies} replies of {of}."

@@ -61,8 +61,7 @@ class CallComparison:
     @property
     def partly(self) -> bool:
         """Whether something of the direct model's calls is still there: a name, or an argument."""
-        pairs = list(zip(self.delivered, self.direct, strict=False))
-        return any(one.name == other.name for one, other in pairs) or any(one == other for one, other in pairs)
+        return any(_have_in_common(*pair) for pair in zip(self.delivered, self.direct, strict=False))
 
 
 def differences(delivered: Sequence[ToolCall], direct: Sequence[ToolCall]) -> tuple[CallDifference, ...]:
@@ -87,6 +86,18 @@ def value_of(arguments: str) -> object:
     if level:
         raise ValueError(f"the arguments have more than {_MOST_DEPTH} levels")
     return value
+
+
+def _have_in_common(one: ToolCall, other: ToolCall) -> bool:
+    if one.name == other.name:
+        return True
+    try:
+        theirs, ours = value_of(one.arguments), value_of(other.arguments)
+    except ValueError:
+        return one.arguments == other.arguments
+    if not isinstance(theirs, dict) or not isinstance(ours, dict):
+        return False
+    return any(not any(_values("", value, ours[key])) for key, value in theirs.items() if key in ours)
 
 
 def _sequence(delivered: Sequence[ToolCall], direct: Sequence[ToolCall]) -> Iterator[CallDifference]:

@@ -6,6 +6,13 @@ from datetime import datetime
 
 from watchdog.domain.times import utc
 
+ENROLLED_QUESTIONS = 96
+"""What an enrolment asks unless told otherwise."""
+ENROLLED_CORRECTIONS = 20
+"""Of each probe on each channel."""
+ENROLLED_BANK = 32
+"""Replies of each benign engine."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:

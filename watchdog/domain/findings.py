@@ -11,6 +11,9 @@ from watchdog.domain.comparisons import Span
 from watchdog.domain.exchanges import ChannelRole
 from watchdog.domain.times import utc
 
+HARD = "A hard rule; no statistical promise."
+"""What a rule promises that counts and infers nothing."""
+
 
 class Severity(StrEnum):
     """How loudly to tell people; the words of PagerDuty's Events API."""
@@ -117,7 +120,7 @@ class Finding:
             return "certain: counted, not inferred"
         if self.suspect is Suspect.CLIENT:
             # An e-detector's value is no bet, and has no odds.
-            return f"evidence {self.evidence_value:,.3g}"
+            return f"evidence {odds(self.evidence_value)}"
         return f"evidence {odds(self.evidence_value)} to 1 against `all is well` after this round"
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Incidents: the findings about the same rule and subject, and the pure rules by which they change."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -97,6 +98,11 @@ class IncidentEvent:
         """Whether people are told: of what rules see, but no repetition; and of a closing that no recovery preceded."""
         told = {EventKind.OPENED, EventKind.ESCALATED, EventKind.RECOVERED}
         return self.kind in told or (self.kind is EventKind.CLOSED and self.incident.recovered_by is None)
+
+
+def evidence_of(events: Iterable[IncidentEvent]) -> list[str]:
+    """Return the ids of what an incident's findings rest on, in the order in which they came."""
+    return [id_ for event in events if event.finding is not None for id_ in event.finding.evidence]
 
 
 def absorb(current: Incident | None, finding: Finding) -> IncidentEvent:

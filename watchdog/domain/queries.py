@@ -53,6 +53,9 @@ class Query(NamedTuple):
 FIELDS = frozenset(Query._fields) - {"at"}
 """What a log may tell or not; the time of a request is never missing."""
 
+LINE_LIMIT = 16 << 20
+"""Bytes of the longest line that is read, unless a configuration says otherwise: a line is in memory as a whole."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePosition:
@@ -210,9 +213,9 @@ class DetectorState:
     missing: tuple[str, ...] = ()
     """The fields of a request that it needs and the log does not tell; empty unless it is blind."""
     learned: int = 0
-    """Distinct requests that it learned from."""
+    """How much it learned from: distinct requests, or stretches of time or of requests where it counts these."""
     needed: int = 0
-    """Distinct requests that it has to learn from before it knows what is usual; 0 where it needs none."""
+    """How much it has to learn from before it knows what is usual; 0 where it needs none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,9 @@ from watchdog.domain.queries import LogPosition
 MOST_CHARACTERS = 8_000
 """What is kept of one text."""
 
+TEXTS = "text/"
+"""How the keys of states begin that hold what clients wrote; the client follows."""
+
 
 def packed(position: LogPosition) -> str:
     """Return a position as JSON; the same one always gives the same text."""

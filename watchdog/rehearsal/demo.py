@@ -18,14 +18,15 @@ from watchdog.domain.incidents import EventKind, Incident
 from watchdog.rehearsal import flooding
 from watchdog.rehearsal.flooding import Flooded
 from watchdog.rehearsal.gateway import Gateway
+from watchdog.rehearsal.progress import Steps
 from watchdog.rehearsal.receiver import Received, Receiver
 from watchdog.rehearsal.score import DemoResult, score_words
 from watchdog.rehearsal.serving import serve
-from watchdog.rehearsal.showing import Show
 from watchdog.rehearsal.stage import Stage, real_stage, scripted_stage
 from watchdog.rehearsal.telling import Story, tell
-from watchdog.rounds import CLEAN_ROUNDS, RoundReport
+from watchdog.rounds import RoundReport
 from watchdog.rules import EDITED
+from watchdog.weighing import CLEAN_ROUNDS
 from watchdog.wiring import build, read_config
 
 _CLEAN = 8
@@ -48,8 +49,8 @@ def run_demo(*, state: Path | None, lite: bool, console: Console | None = None) 
     folder.mkdir(parents=True, exist_ok=True)
     console.print(f"Everything is kept in {folder}", markup=False, soft_wrap=True)
     with ExitStack() as stack:
-        show = Show(console)
-        with show.step("starting the model server and loading the same weights"):
+        steps = Steps(console)
+        with steps.step("starting the model server and loading the same weights"):
             stage = stack.enter_context(scripted_stage() if lite else real_stage(folder))
         queries = _fresh(folder / "queries.jsonl")
         queries.touch()
@@ -60,8 +61,8 @@ def run_demo(*, state: Path | None, lite: bool, console: Console | None = None) 
         config = folder / "config.yaml"
         ledger = _fresh(folder / "ledger.sqlite")
         _write_config(config, ledger, stage, f"{public.base_url}/v1", f"{pager.base_url}/oncall", queries)
-        play = _Play(show=show, gateway=gateway, receiver=receiver)
-        with build(read_config(config), tick=show.tick) as app:
+        play = _Play(steps=steps, gateway=gateway, receiver=receiver)
+        with build(read_config(config), tick=steps.tick) as app:
             play.run(app)
             play.flood(app, f"{public.base_url}/v1", stage.model_id)
         result, incident, flood = _reckon(play, ledger)
@@ -79,7 +80,7 @@ def run_demo(*, state: Path | None, lite: bool, console: Console | None = None) 
 class _Play:
     """The acts, and what came of them."""
 
-    show: Show
+    steps: Steps
     gateway: Gateway
     receiver: Receiver
     clean: list[RoundReport] = field(default_factory=list)
@@ -92,21 +93,21 @@ class _Play:
 
     def run(self, app: App) -> None:
         (target,) = app.targets
-        with self.show.step("enrolling the target while the delivered channel is trusted"):
+        with self.steps.step("enrolling the target while the delivered channel is trusted"):
             app.enrolling.enrol(target, questions=_ENROLLED_QUESTIONS, corrections=_ENROLLED_CORRECTIONS)
         for number in range(1, _CLEAN + 1):
-            with self.show.step(f"clean round {number} of {_CLEAN}"):
+            with self.steps.step(f"clean round {number} of {_CLEAN}"):
                 self.clean.append(self._round(app, corrections=number in _CORRECTED))
         self.gateway.editing, switched_on = True, time.monotonic()
         for number in range(1, _MOST_EDITED + 1):
-            with self.show.step(f"the gateway edits every second reply; round {number}"):
+            with self.steps.step(f"the gateway edits every second reply; round {number}"):
                 self.edited.append(self._round(app))
             if _opened(self.edited[-1]):
                 self._await_page(switched_on)
                 break
         self.gateway.editing = False
         for number in range(1, _MOST_RECOVERING + 1):
-            with self.show.step(f"the gateway is honest again; round {number}"):
+            with self.steps.step(f"the gateway is honest again; round {number}"):
                 self.recovering.append(self._round(app))
             if self.recovering[-1].recoveries:
                 break
@@ -114,7 +115,7 @@ class _Play:
     def flood(self, app: App, base_url: str, model: str) -> None:
         """Let one customer flood the API, and have the gateway's query log read meanwhile."""
         (stream,) = app.open_streams()
-        with self.show.step("customers use the API, and one account floods it; its query log is watched"):
+        with self.steps.step("customers use the API, and one account floods it; its query log is watched"):
             self.flooded = flooding.play(stream, base_url, model, app.now)
             stream.stop(app.now())
         app.courier.deliver_due()

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from watchdog.domain.findings import Finding
 from watchdog.ports import Clock
+from watchdog.query_logs.streaming import Stepped
 from watchdog.rehearsal import traffic
 from watchdog.rehearsal.front import Front
-from watchdog.streaming import Stepped
 
 LOG = "gateway"
 WARM_UP = 150

@@ -1,4 +1,4 @@
-"""What a demo shows at its end: the page, the incidents, what was measured, and what to try next."""
+"""What a demo tells at its end: the page, the incidents, what was measured, and what to try next."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from rich.console import Console
 from storage.audit import audit
 from storage.reader import open_reader
 from watchdog.domain.decisions import Judged
-from watchdog.domain.incidents import Incident
+from watchdog.domain.incidents import Incident, evidence_of
 from watchdog.domain.text import printable
 from watchdog.incident_view import print_incident
 from watchdog.rehearsal.receiver import Received
@@ -54,5 +54,5 @@ def tell(console: Console, story: Story, ledger: Path, config: Path) -> None:
 def _print_recorded(console: Console, incident: Incident, ledger: Path) -> None:
     with open_reader(ledger) as reader:
         events = reader.events(incident.id)
-        ids = [id_ for event in events if event.finding is not None for id_ in event.finding.evidence]
+        ids = evidence_of(events)
         print_incident(incident, events, reader.evidence(ids)[:3], console, alarms=reader.alarms(ids))

@@ -2,16 +2,18 @@
 
 import base64
 import hashlib
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from watchdog import alarm_words
-from watchdog.alarm_view import apart, facts, level, shown, when
+from watchdog.alarm_view import apart, facts
 from watchdog.domain.queries import Alarm
 from watchdog.domain.text import printable
+from watchdog.domain.times import when
+from watchdog.redaction import shown
 from watchdog.replay import words
 from watchdog.replay.report import Report
 from watchdog.sparkline import points
@@ -26,7 +28,7 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"printable": printable, "when": when, "number": alarm_words.number}
     environment.globals |= {"words": words, "alarm_words": alarm_words}
-    environment.globals |= {"facts": facts, "level": level, "apart": apart, "curve": _curve, "box": _BOX}
+    environment.globals |= {"facts": facts, "apart": apart, "curve": _curve, "box": _BOX}
     return environment.from_string(_part("report.html.jinja"))
 
 
@@ -37,7 +39,7 @@ def html(report: Report, *, show_text: bool = False) -> str:
         report=report,
         style=Markup(style),  # noqa: S704 - our own file, and the one thing in the page that is not escaped
         style_digest=_digest(style),
-        shown=lambda example: shown(example, show_text=show_text),
+        shown=partial(shown, whole=show_text),
         whole=show_text,
     )
 

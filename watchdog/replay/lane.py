@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from watchdog.domain.findings import Finding
 from watchdog.domain.queries import LogChunk, LogPosition, Looking
-from watchdog.log_checks import MINUTE, LogChecks
-from watchdog.log_findings import INTEGRITY
 from watchdog.ports import ClientWatch, LogFormat
+from watchdog.query_logs.checks import MINUTE, LogChecks
+from watchdog.query_logs.findings import INTEGRITY
+from watchdog.query_logs.sifting import Sifted, Sifting
 from watchdog.replay.report import Looked
 from watchdog.replay.tally import Tally
-from watchdog.sifting import Sifted, Sifting
 
 LOG = "recorded"
 """What a log is called that no configuration has a name for."""
@@ -50,7 +50,7 @@ class Lane:
 
     def take(self, chunk: LogChunk) -> Sifted:
         """Take lines in, and see who has learned enough by them, and whether the log can be trusted."""
-        sifted = self.sifting.take(chunk, self._now)
+        sifted = self.sifting.take(chunk)
         self._now = sifted.newest or self._now
         self._check(chunk, sifted)
         if self._learning and sifted.newest is not None:

@@ -1,19 +1,50 @@
 """How a replay is to judge: as the command line says, or as a configuration does."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
 
+from detectors.catalog import watch_clients
 from detectors.logs.formats.catalog import AUTO, MAPPING
 from watchdog.config.json_paths import path_of
 from watchdog.config.model import KindSection, NotifierSection, Settings
 from watchdog.domain.queries import FIELDS
 from watchdog.errors import ConfigError
-from watchdog.replay.opening import Manner
+from watchdog.ports import ClientWatch, LogFormat
+from watchdog.replay.lane import LOG
 
 _KNOWN = sorted(FIELDS | {"at"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How recorded logs are read and judged; as a configuration says, or as it would by default."""
+
+    log: str = LOG
+    """What the log is called."""
+    format: str = AUTO
+    mapping: Mapping[str, str] | None = None
+    detectors: Sequence[str] | None = None
+    """None for all that can look."""
+    segments: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tickets_per_week: float = 1.0
+    pages_per_year: float = 1.0
+    warm_up: int | None = None
+    """Distinct requests to learn from; None for as many as live."""
+
+    def watch(self, form: LogFormat) -> ClientWatch:
+        """Make the detectors for a format."""
+        return watch_clients(
+            log=self.log,
+            fields=form.fields,
+            detectors=self.detectors,
+            segments=self.segments,
+            tickets_per_week=self.tickets_per_week,
+            pages_per_year=self.pages_per_year,
+            warm_up=self.warm_up,
+        )
 
 
 def manner_of(

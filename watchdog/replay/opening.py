@@ -1,52 +1,21 @@
-"""Open what a replay needs: the files in the order of their first requests, each with its format, and the detectors."""
+"""Open what a replay reads: the files in the order of their first requests, each with its format."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-from detectors.catalog import watch_clients
 from detectors.logs.formats.catalog import AUTO, open_format
 from detectors.logs.recorded import STDIN, RecordedLog, open_recorded
 from watchdog.domain.text import printable
 from watchdog.errors import ConfigError, LineError, LogFileError
-from watchdog.ports import ClientWatch, LogFormat
-from watchdog.replay.lane import LOG
+from watchdog.ports import LogFormat
+from watchdog.replay.manner import Manner
 from watchdog.replay.run import Source
 
 _MOST_NAMED = 5
 _MOST_KEYS = 12
 _SMALL = 64 * 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How recorded logs are read and judged; as a configuration says, or as it would by default."""
-
-    log: str = LOG
-    """What the log is called."""
-    format: str = AUTO
-    mapping: Mapping[str, str] | None = None
-    detectors: Sequence[str] | None = None
-    """None for all that can look."""
-    segments: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    tickets_per_week: float = 1.0
-    pages_per_year: float = 1.0
-    warm_up: int | None = None
-    """Distinct requests to learn from; None for as many as live."""
-
-    def watch(self, form: LogFormat) -> ClientWatch:
-        """Make the detectors for a format."""
-        return watch_clients(
-            log=self.log,
-            fields=form.fields,
-            detectors=self.detectors,
-            segments=self.segments,
-            tickets_per_week=self.tickets_per_week,
-            pages_per_year=self.pages_per_year,
-            warm_up=self.warm_up,
-        )
 
 
 def open_sources(paths: Sequence[str], manner: Manner) -> list[Source]:

@@ -5,7 +5,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from watchdog.alarm_view import level, print_alarm
+from watchdog.alarm_view import ascii_only, grid, headline, print_alarm
 from watchdog.domain.findings import Finding
 from watchdog.domain.queries import Looking
 from watchdog.domain.text import printable
@@ -23,7 +23,7 @@ def print_report(report: Report, console: Console, *, show_text: bool = False) -
     """Print the whole report; what clients wrote is redacted unless `show_text`."""
     console.print(Text(words.verdict(report), style=_COLOUR.get(report.outcome, "bold yellow")))
     console.print()
-    console.print(_facts(report))
+    console.print(grid(words.facts(report)))
     _print_files(console, report)
     if report.looked:
         console.print()
@@ -31,9 +31,11 @@ def print_report(report: Report, console: Console, *, show_text: bool = False) -
     for finding in report.about_the_log:
         console.print()
         _print_finding(console, finding)
+    dash = "-" if ascii_only(console) else "─"
     for number, it in enumerate(report.found[:_MOST_WHOLE], start=1):
         console.print()
-        console.rule(Text(f"{number} of {len(report.found)}"), align="left", characters="─" if _utf(console) else "-")
+        console.rule(Text(f"{number} of {len(report.found)}"), align="left", characters=dash)
+        console.print(headline(it.alarm))
         print_alarm(it.alarm, console, show_text=show_text)
         _print_times(console, it)
     _print_shortly(console, report)
@@ -43,15 +45,6 @@ def print_report(report: Report, console: Console, *, show_text: bool = False) -
         console.print(Text("To see more", style="bold"))
     for told in advice:
         console.print(Padding(Text(told), (0, 0, 0, 2)))
-
-
-def _facts(report: Report) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column()
-    for name, fact in words.facts(report):
-        grid.add_row(name, Text(fact))
-    return grid
 
 
 def _print_files(console: Console, report: Report) -> None:
@@ -90,10 +83,6 @@ def _print_shortly(console: Console, report: Report) -> None:
     if rest:
         console.print()
     for it in rest:
-        console.print(Text(f"{level(it.alarm).upper()}  {it.alarm.rule}  {printable(it.alarm.said)}"))
+        console.print(headline(it.alarm))
     if rest or report.more_found:
         console.print(Text("`--report html --output FILE` explains every one of them that was kept.", style="dim"))
-
-
-def _utf(console: Console) -> bool:
-    return console.encoding.lower().startswith("utf")

@@ -23,8 +23,8 @@ def tree(report: Report, *, show_text: bool = False) -> dict[str, object]:
             "lines": report.lines,
             "requests": report.requests,
             "clients": report.clients,
-            "first": None if period is None else _at(period[0]),
-            "last": None if period is None else _at(period[1]),
+            "first": _at(period and period[0]),
+            "last": _at(period and period[1]),
             "malformed": dict(sorted(report.malformed.items())),
             "seconds": round(report.seconds, 3),
         },
@@ -51,8 +51,8 @@ def _file(it: FileRead) -> dict[str, object]:
         "lines": it.lines,
         "requests": it.requests,
         "malformed": it.malformed,
-        "first": None if it.first is None else _at(it.first),
-        "last": None if it.last is None else _at(it.last),
+        "first": _at(it.first),
+        "last": _at(it.last),
         "problems": list(it.problems),
         "broken": it.broken,
     }
@@ -66,7 +66,7 @@ def _looked(it: Looked) -> dict[str, object]:
         "missing": list(it.state.missing),
         "learned": it.state.learned,
         "needed": it.state.needed,
-        "since": None if it.since is None else _at(it.since),
+        "since": _at(it.since),
     }
 
 
@@ -86,5 +86,5 @@ def _finding(it: Finding) -> dict[str, object]:
     }
 
 
-def _at(at: datetime) -> str:
-    return at.isoformat()
+def _at(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

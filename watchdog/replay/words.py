@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from watchdog import alarm_words
-from watchdog.alarm_view import lasting, when
 from watchdog.domain.queries import Looking
 from watchdog.domain.text import printable
+from watchdog.domain.times import lasting, when
 from watchdog.replay.report import FileRead, Looked, Outcome, Report, pages
 
 REASONS = {
     "duplicate_key": "with a key twice",
+    "fault": "at which the reader failed",
     "missing": "without a key that they need",
     "not_json": "not JSON",
     "not_utf8": "not UTF-8",
@@ -112,8 +113,7 @@ def detail(it: Looked) -> str:
             missing = ", ".join(it.state.missing)
             return f"the log does not tell: {missing}" if missing else "the log does not tell what it needs"
         case Looking.WARMING_UP:
-            units = alarm_words.words_of(it.state.rule).units
-            return f"learned from {it.state.learned:,} of {it.state.needed:,} {units} that it needs first"
+            return f"learned from {alarm_words.learned(it.state)} that it needs first"
         case Looking.LOOKING:
             learned = f"; learned until {it.since:%Y-%m-%d %H:%M} UTC" if it.since is not None else ""
             return f"for an account that {alarm_words.words_of(it.state.rule).what}{learned}"

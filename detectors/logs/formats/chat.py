@@ -10,7 +10,7 @@ import msgspec
 from detectors.logs.formats.reading import leniently
 from detectors.logs.formats.values import REPLY_LIMIT, excerpt, told
 
-REFUSING = frozenset(
+_REFUSING = frozenset(
     {
         "content_filter",
         "content_filtered",
@@ -95,7 +95,7 @@ def asked(raw: msgspec.Raw | bytes | str, system: msgspec.Raw | bytes | str = b"
     found = leniently(_MESSAGES, raw, None)
     if isinstance(found, Message):
         found = [found]
-    outside = _text(leniently(_ANY, system, None)) if system else None
+    outside = written(leniently(_ANY, system, None)) if system else None
     if isinstance(found, str):
         return Asked(outside, excerpt(found), 1, prefill=False)
     return Asked(outside) if not found else _conversation(found, outside)
@@ -111,8 +111,8 @@ def _conversation(messages: list[Message], outside: str | None) -> Asked:
         if it.role == "user":
             prompt = it
     return Asked(
-        outside if system is None else _text(system.content or system.parts),
-        None if prompt is None else _text(prompt.content or prompt.parts),
+        outside if system is None else written(system.content or system.parts),
+        None if prompt is None else written(prompt.content or prompt.parts),
         turns,
         prefill=messages[-1].role == "assistant",
     )
@@ -134,10 +134,10 @@ def answered(raw: msgspec.Raw | bytes) -> Answered:
 
 def refusing(word: object) -> bool:
     """Tell whether a finish reason or the code of an error says that the API refused."""
-    return isinstance(word, str) and word.lower() in REFUSING
+    return isinstance(word, str) and word.lower() in _REFUSING
 
 
-def text_of(content: object) -> str | None:
+def _text_of(content: object) -> str | None:
     """Return the text of a content: of itself, or of its parts; None where it has none."""
     if isinstance(content, str):
         return content
@@ -146,15 +146,16 @@ def text_of(content: object) -> str | None:
     return "\n".join(texts) if texts else None
 
 
+def written(content: object) -> str | None:
+    """Return as much of a prompt or a system prompt as is handed on."""
+    text = content if isinstance(content, str) else _text_of(content)
+    return None if text is None else excerpt(text)
+
+
 def replied(content: object) -> str | None:
     """Return as much of a reply as is handed on."""
-    text = text_of(content)
+    text = _text_of(content)
     return None if text is None else told(text[:REPLY_LIMIT])
-
-
-def _text(content: object) -> str | None:
-    text = content if isinstance(content, str) else text_of(content)
-    return None if text is None else excerpt(text)
 
 
 def _part(part: dict[object, object]) -> str | None:

@@ -7,9 +7,9 @@ from typing import Protocol, runtime_checkable
 from watchdog.errors import ConfigError
 from watchdog.ports import LogFormat
 
-LINES = 50
+_LINES = 50
 """How many lines are looked at."""
-LONGEST = 1 << 20
+_LONGEST = 1 << 20
 """Bytes of a line that is looked at; a longer one would only take time."""
 
 
@@ -41,7 +41,7 @@ def guess(lines: Sequence[bytes], formats: Mapping[str, Callable[[], LogFormat]]
 
     Raises ConfigError when no format fits, or another one fits nearly as many lines.
     """
-    looked = [it for it in lines if it.strip() and len(it) <= LONGEST][:LINES]
+    looked = [it for it in lines if it.strip() and len(it) <= _LONGEST][:_LINES]
     fits = {name: _recognised(make(), looked) for name, make in formats.items()}
     ranked = sorted(fits, key=lambda it: -fits[it])
     best = ranked[0]

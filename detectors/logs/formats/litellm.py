@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from detectors.logs.formats.chat import answered, asked, refusing
+from detectors.logs.formats.parameters import Parameters, sampling
 from detectors.logs.formats.reading import Reader, keys_of, leniently, refuse_doubles, stands_first
-from detectors.logs.formats.values import count, moment, name, status, whole
+from detectors.logs.formats.values import count, moment, name, status
 from watchdog.domain.queries import FIELDS, Query
 
 
@@ -28,18 +29,6 @@ class _Error(msgspec.Struct, gc=False):
 
 class _Fields(msgspec.Struct, gc=False):
     guardrail_status: object = None
-
-
-class _Parameters(msgspec.Struct, gc=False):
-    """All of it comes from the client."""
-
-    logprobs: object = None
-    top_logprobs: object = None
-    logit_bias: object = None
-    n: object = None
-    seed: object = None
-    max_tokens: object = None
-    max_completion_tokens: object = None
 
 
 class _Payload(msgspec.Struct, gc=False, rename={"start_time": "startTime"}):
@@ -65,9 +54,9 @@ _READER = Reader(_Payload, once=())
 _METADATA = Reader(
     _Metadata, once=("user_api_key_hash", "user_api_key_alias", "user_api_key_org_id", "requester_ip_address")
 )
-_PARAMETERS = msgspec.json.Decoder(_Parameters)
+_PARAMETERS = msgspec.json.Decoder(Parameters)
 _NOBODY = _Metadata()
-_USUAL = _Parameters()
+_USUAL = Parameters()
 
 
 class LiteLLM:
@@ -98,7 +87,6 @@ def _who(line: bytes, raw: msgspec.Raw) -> _Metadata:
 def _query(it: _Payload, who: _Metadata) -> Query:
     says, answer = asked(it.messages), answered(it.response)
     sent = leniently(_PARAMETERS, it.model_parameters, _USUAL)
-    top_logprobs = sent.logprobs if sent.top_logprobs is None else sent.top_logprobs
     # By position, in the order of Query: by name, making this tuple would take a fifth of the time of the whole line.
     return Query(
         moment(it.start_time),
@@ -115,17 +103,8 @@ def _query(it: _Payload, who: _Metadata) -> Query:
         answer.refused or _refused(it),
         count(it.prompt_tokens),
         count(it.completion_tokens),
-        count(top_logprobs),
-        biased(sent.logit_bias),
-        count(sent.n),
-        whole(sent.seed),
-        count(sent.max_completion_tokens or sent.max_tokens),
+        *sampling(sent),
     )
-
-
-def biased(value: object) -> int | None:
-    """Return how many tokens a request biases; None when it says nothing about it."""
-    return len(value) if isinstance(value, dict) else None
 
 
 def _status(it: _Payload) -> int | None:

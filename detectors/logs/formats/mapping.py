@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from detectors.logs.formats.chat import refusing, replied, text_of
+from detectors.logs.formats.chat import refusing, replied, written
 from detectors.logs.formats.faults import line_error
 from detectors.logs.formats.reading import Reader
-from detectors.logs.formats.values import count, endpoint, excerpt, moment, name, status, whole
+from detectors.logs.formats.values import count, endpoint, moment, name, status, whole
 from watchdog.config.json_paths import follow, path_of
 from watchdog.domain.queries import Query
 
@@ -48,11 +48,6 @@ def _name(value: object) -> str | None:
     return name(str(value)) if isinstance(value, int) and not isinstance(value, bool) else name(value)
 
 
-def _text(value: object) -> str | None:
-    text = text_of(value)
-    return None if text is None else excerpt(text)
-
-
 def _number_of(value: object) -> int | None:
     """Return a number, or how many there are."""
     return len(value) if isinstance(value, list | dict) else count(value)
@@ -75,8 +70,8 @@ _TAKEN: Mapping[str, Callable[[object], object]] = {
     "endpoint": endpoint,
     "model": _name,
     "status": status,
-    "system": _text,
-    "prompt": _text,
+    "system": written,
+    "prompt": written,
     "turns": _number_of,
     "prefill": _truth,
     "reply": replied,

@@ -9,9 +9,9 @@ import msgspec
 
 from detectors.logs.formats.chat import answered, asked, refusing
 from detectors.logs.formats.faults import line_error
-from detectors.logs.formats.litellm import biased
+from detectors.logs.formats.parameters import Parameters, sampling
 from detectors.logs.formats.reading import Reader, keys_of, leniently
-from detectors.logs.formats.values import count, endpoint, moment, name, status, whole
+from detectors.logs.formats.values import count, endpoint, moment, name, status
 from watchdog.domain.queries import FIELDS, Query
 
 
@@ -46,7 +46,7 @@ class _Pair(msgspec.Struct, gc=False):
     training_examples: int | None = None
 
 
-class _Body(msgspec.Struct, gc=False):
+class _Body(Parameters, gc=False):
     """All of it comes from the client."""
 
     model: object = None
@@ -55,14 +55,6 @@ class _Body(msgspec.Struct, gc=False):
     prompt: msgspec.Raw = msgspec.Raw()
     instructions: msgspec.Raw = msgspec.Raw()
     system: msgspec.Raw = msgspec.Raw()
-    logprobs: object = None
-    top_logprobs: object = None
-    logit_bias: object = None
-    n: object = None
-    seed: object = None
-    max_tokens: object = None
-    max_completion_tokens: object = None
-    max_output_tokens: object = None
     safety_identifier: object = None
     user: object = None
 
@@ -109,6 +101,7 @@ def _query(it: _Pair, body: _Body) -> Query:
     said, answer = leniently(_SAID, response.body, _SILENCE), answered(response.body)
     usage = said.usage or _NO_USAGE
     says = asked(body.messages or body.input or body.prompt, body.system or body.instructions)
+    top_logprobs, logit_bias, choices, seed, max_tokens = sampling(body)
     return Query(
         at=moment(_at(it, said)),
         id=name(said.id) or name(it.request_id) or name(it.custom_id),
@@ -127,11 +120,11 @@ def _query(it: _Pair, body: _Body) -> Query:
         refused=answer.refused or _failed(it),
         tokens_in=count(usage.prompt_tokens if usage.input_tokens is None else usage.input_tokens),
         tokens_out=count(usage.completion_tokens if usage.output_tokens is None else usage.output_tokens),
-        top_logprobs=count(body.logprobs if body.top_logprobs is None else body.top_logprobs),
-        logit_bias=biased(body.logit_bias),
-        choices=count(body.n),
-        seed=whole(body.seed),
-        max_tokens=count(body.max_completion_tokens or body.max_output_tokens or body.max_tokens),
+        top_logprobs=top_logprobs,
+        logit_bias=logit_bias,
+        choices=choices,
+        seed=seed,
+        max_tokens=max_tokens,
         training_examples=count(it.training_examples),
     )
 

@@ -12,6 +12,7 @@ import msgspec
 from detectors.logs.formats.chat import Answered, Asked, asked, refusing, replied
 from detectors.logs.formats.faults import line_error
 from detectors.logs.formats.otel_spans import Span, looks_like_spans, read_spans
+from detectors.logs.formats.reading import leniently
 from detectors.logs.formats.values import count, endpoint, moment, name, status, whole
 from watchdog.domain.queries import FIELDS, Query
 
@@ -28,6 +29,7 @@ _CLIENT = (
 _ORG = ("organization.id", "tenant.id", "metadata.user_api_key_org_id", "metadata.user_api_key_team_id")
 _OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "embeddings", "completion"})
 """Those that ask a model. Agents and tools have spans of their own around them, which would count a request twice."""
+_ANY = msgspec.json.Decoder()
 _MODEL = ("gen_ai.request.model", "gen_ai.response.model")
 
 
@@ -96,7 +98,7 @@ def _answered(span: Span) -> Answered:
     of = span.attributes
     found = _first(of, "gen_ai.output.messages", "gen_ai.completion")
     if isinstance(found, str):
-        found = _decoded(found)
+        found = leniently(_ANY, found, found)
     if found is None:
         found = _numbered(of, "gen_ai.completion.") or [dict(it) for kind, it in span.events if kind == "gen_ai.choice"]
     messages = [_inner(it) for it in (found if isinstance(found, list) else [found])]
@@ -114,7 +116,7 @@ def _inner(message: object) -> dict[str, Any]:
     if not isinstance(message, dict):
         return {}
     inner = message.get("message")
-    inner = _decoded(inner) if isinstance(inner, str) else inner
+    inner = leniently(_ANY, inner, None) if isinstance(inner, str) else inner
     plain: dict[str, Any] = message | inner if isinstance(inner, dict) else message
     return plain
 
@@ -143,10 +145,3 @@ def _json(found: object) -> bytes | str:
     if isinstance(found, str) and found[:1] in "[{":
         return found
     return msgspec.json.encode(found)
-
-
-def _decoded(text: str) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return text

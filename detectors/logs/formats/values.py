@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from detectors.logs.formats.faults import line_error
 from watchdog.domain.text import printable
 
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
-LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 """A request outside these years did not happen; between them seconds, milli-, micro- and nanoseconds never overlap."""
 PROMPT_LIMIT = 8_000
 """Characters of a prompt or system prompt that are handed on, half from its beginning and half from its end."""
@@ -34,10 +34,10 @@ def moment(value: float | str | None) -> float:
         value = _written_moment(value)
     if value is None:
         raise line_error("time")
-    if EARLIEST <= value < LATEST:
+    if _EARLIEST <= value < _LATEST:
         return value
     for unit in (1e3, 1e6, 1e9):
-        if EARLIEST <= value / unit < LATEST:
+        if _EARLIEST <= value / unit < _LATEST:
             return value / unit
     raise line_error("time")
 
@@ -95,10 +95,10 @@ def status(value: object) -> int | None:
     return number if number is not None and 100 <= number <= 599 else None
 
 
-def excerpt(text: str, limit: int = PROMPT_LIMIT) -> str | None:
+def excerpt(text: str) -> str | None:
     """Return the beginning and the end of a text, so that nothing hides behind padding; None where it is redacted."""
-    if len(text) > limit:
-        half = (limit - len(_CUT)) // 2
+    if len(text) > PROMPT_LIMIT:
+        half = (PROMPT_LIMIT - len(_CUT)) // 2
         text = text[:half] + _CUT + text[len(text) - half :]
     return told(text)
 

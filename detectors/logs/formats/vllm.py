@@ -53,7 +53,7 @@ class Vllm:
         if b"\0" in line:
             raise line_error("nul")
         try:
-            text = line.decode()
+            text = line.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise line_error("not_utf8") from None
         at = self._at(text)

@@ -3,41 +3,14 @@
 import numpy as np
 import pytest
 
-from bench.divergence_parts.deck import Deck, conversations, load_deck
-from bench.divergence_parts.statistics import (
-    at_matched_rate,
-    clopper_pearson,
-    cramer_von_mises,
-    hamming_kernel,
-    mmd,
-    rank_of,
-    upper_bound,
-)
+from divergence_parts.deck import Deck, conversations, load_deck
+from divergence_parts.statistics import at_matched_rate, cramer_von_mises, hamming_kernel, mmd, rank_of
 from probes.questions import load_questions
 
 
 @pytest.fixture(scope="module")
 def deck() -> Deck:
     return load_deck()
-
-
-class TestIntervals:
-    @pytest.mark.parametrize(("trials", "expected"), [(10, 0.3085), (200, 0.0183)])
-    def test_nothing_in_n_has_the_bound_in_closed_form(self, trials: int, expected: float) -> None:
-        low, high = clopper_pearson(0, trials)
-        assert low == 0
-        assert high == pytest.approx(1 - 0.025 ** (1 / trials))
-        assert high == pytest.approx(expected, abs=1e-4)
-
-    def test_the_interval_of_a_table_is_reproduced(self) -> None:
-        assert clopper_pearson(198, 200) == pytest.approx((0.9643, 0.9988), abs=1e-4)
-
-    def test_hits_and_misses_mirror_each_other(self) -> None:
-        low, high = clopper_pearson(3, 40)
-        assert clopper_pearson(37, 40) == pytest.approx((1 - high, 1 - low))
-
-    def test_none_in_2000_is_below_fifteen_in_ten_thousand(self) -> None:
-        assert upper_bound(0, 2000) == pytest.approx(0.0015, abs=1e-5)
 
 
 class TestMmd:

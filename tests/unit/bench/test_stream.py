@@ -8,17 +8,17 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
+
+from detectors.logs.formats.litellm import LiteLLM
 from stream_parts import attacks, benign, rotation, texts
 from stream_parts.attacks import SHAPE, SLOW, TEXT, runs
 from stream_parts.baselines import BASELINES, RateLimit, calibrate, first_alarms
-from stream_parts.counting import NEVER, garwood, quantile
+from stream_parts.counting import NEVER, quantile
 from stream_parts.customers import DAY, HOUR, START, WEEK
 from stream_parts.lines import SIZE, line
 from stream_parts.phrases import REFUSALS
 from stream_parts.scenes import Stretch
 from stream_parts.texts import Texts
-
-from detectors.logs.formats.litellm import LiteLLM
 from watchdog.domain.queries import Query
 
 PLAIN = Query(at=START, id="1", client="c", prompt="What is a tide?", reply="Water that comes and goes.", status=200)
@@ -148,10 +148,6 @@ class TestBaselines:
 
 
 class TestCounting:
-    @pytest.mark.parametrize(("count", "expected"), [(0, (0.0, 3.689)), (10, (4.795, 18.390)), (100, (81.36, 121.63))])
-    def test_the_interval_of_a_table_is_reproduced(self, count: int, expected: tuple[float, float]) -> None:
-        assert garwood(count) == pytest.approx(expected, abs=5e-3)
-
     def test_half_of_the_runs_are_within_the_median(self) -> None:
         assert quantile([5, NEVER, 7, 6], 0.5) == 6
         assert quantile([5, NEVER, NEVER], 0.5) == NEVER

@@ -76,15 +76,10 @@ def test_a_character_that_was_cut_off_with_the_reply_is_not_an_edit() -> None:
     assert not compare(model, "It is\ufffd", FinishReason.LENGTH).flagged
 
 
-def test_what_follows_half_a_character_that_a_server_could_not_show_is_not_called_an_edit() -> None:
-    model = Parrot((SAFE,))
-    with pytest.raises(ScoringError) as caught:
-        compare(model, "It is \ufffd safe.")
-    assert caught.value.reason is Reason.UNSCORABLE
-
-
-def test_half_a_character_excuses_no_edit_before_it() -> None:
-    assert compare(Parrot((SAFE,)), "It was safe.\ufffd").flagged
+@pytest.mark.parametrize("reply", ["It is \ufffd safe.", "It was safe.\ufffd", "\ufffd"])
+def test_half_a_character_in_a_reply_excuses_nothing(reply: str) -> None:
+    # An editor can write U+FFFD, too: a reply that it made unmeasurable would weigh nothing.
+    assert compare(Parrot((SAFE,)), reply).flagged
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.decision_lives import Bet, KnowingBinomial, Ours, fisher, interval, upper
+from decision_lives import Bet, KnowingBinomial, Ours, fisher
 from detectors.sequential import observe
 from tests.builders import NOW, baseline
 from watchdog.domain.evidence import Stream
@@ -39,15 +39,6 @@ def test_the_bets_we_had_before_are_what_they_were() -> None:
     bet = Bet(48, np.zeros(1, dtype=int))
     evidence = [bet.step(np.array([True]))[0] for _ in range(4)]
     assert evidence[2] < 1_000 * math.pi**2 / 6 < evidence[3]
-
-
-@pytest.mark.parametrize(("hits", "trials"), [(0, 48), (1, 48), (7, 30), (299, 300)])
-def test_at_the_bound_so_few_hits_are_as_improbable_as_the_confidence_says(hits: int, trials: int) -> None:
-    bound = upper(hits, trials, 0.975)
-    chance = sum(math.comb(trials, k) * bound**k * (1 - bound) ** (trials - k) for k in range(hits + 1))
-    assert chance == pytest.approx(0.025)
-    assert interval(hits, trials)[1] == bound
-    assert interval(trials, trials)[1] == 1.0
 
 
 def test_fisher_counts_the_places_that_hits_can_take() -> None:

@@ -151,3 +151,20 @@ def _shuffled(value: Any, dice: Any) -> Any:
         dice.shuffle(keys)
         return {key: _shuffled(value[key], dice) for key in keys}
     return [_shuffled(it, dice) for it in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("delivered", "left"),
+    [
+        (call({"to": "Ann", "amount": 25}, name="lend"), True),
+        (call({"amount": 25, "to": "Bob"}, name="lend"), True),
+        (call({"to": "Bob", "amount": "25"}), True),
+        (call("not json", name="lend"), False),
+        (call({"to": "Bob", "amount": "25"}, name="lend"), False),
+        (call({}, name="lend"), False),
+        (call([25], name="lend"), False),
+    ],
+)
+def test_a_name_or_one_argument_is_something_of_the_models_own_call(delivered: ToolCall, left: bool) -> None:
+    ours = (call({"amount": 25, "to": "Ann"}),)
+    assert CallComparison(delivered=(delivered,), direct=ours).partly is left

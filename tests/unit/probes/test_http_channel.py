@@ -2,12 +2,7 @@
 
 import contextlib
 import json
-import re
-import socket
-import struct
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +12,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from probes.channels.endpoint import Endpoint, open_endpoint
-from probes.channels.openai import OpenAIConfig, codec
+from probes.channels.endpoint import Endpoint
 from tests.builders import NOW, request
+from tests.openai_channel import completion, config, connect
 from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Reason, Request, Speaker
 from watchdog.errors import ChannelError, ConfigError
 
 KEY = "sk-3cr3t-0123456789"
 PROMPT = "A question that nobody else shall see"
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Answer = Callable[[httpx.Request], httpx.Response]
-Serve = Callable[[Callable[[socket.socket], None]], str]
-
-
-def _config(**values: object) -> OpenAIConfig:
-    given = {name.replace("_", "-"): value for name, value in values.items()}
-    return OpenAIConfig.model_validate({"base-url": "https://api.example.com/v1", "model": "m", **given})
-
-
-def _connect(config: OpenAIConfig, network: httpx.BaseTransport | None = None) -> Endpoint:
-    return open_endpoint(config, codec(config), ChannelRole.DELIVERED, lambda: NOW, network=network)
 
 
 def _open(answer: Answer, **values: object) -> Endpoint:
-    return _connect(_config(**values), httpx.MockTransport(answer))
-
-
-def _completion(content: object = "Yes.", finish: object = "stop", **more: object) -> dict[str, object]:
-    message = {"role": "assistant", "content": content}
-    return {"model": "m-2", "choices": [{"index": 0, "message": message, "finish_reason": finish}], **more}
+    return connect(config(**values), httpx.MockTransport(answer))
 
 
 def _ask(status: int, body: bytes | dict[str, object], headers: dict[str, str] | None = None) -> Exchange:
@@ -68,7 +47,7 @@ def test_a_request_is_a_chat_completion_with_the_key_in_its_header(tmp_path: Pat
 
     def answer(got: httpx.Request) -> httpx.Response:
         asked.append(got)
-        return httpx.Response(200, json=_completion())
+        return httpx.Response(200, json=completion())
 
     key = tmp_path / "key"
     key.write_text(f"{KEY}\n")
@@ -91,7 +70,7 @@ def test_without_a_key_nothing_is_authorised() -> None:
 
     def answer(got: httpx.Request) -> httpx.Response:
         asked.append(got)
-        return httpx.Response(200, json=_completion())
+        return httpx.Response(200, json=completion())
 
     _open(answer).ask(request())
 
@@ -103,7 +82,7 @@ def test_more_fields_and_another_name_for_the_limit_are_sent_as_configured() -> 
 
     def answer(got: httpx.Request) -> httpx.Response:
         asked.append(json.loads(got.content))
-        return httpx.Response(200, json=_completion())
+        return httpx.Response(200, json=completion())
 
     more = {"user": "u-1", "provider": {"order": ["a"]}, "stream_options": None}
     _open(answer, extra_body=more, max_tokens_field="max_completion_tokens", stream=True).ask(request())
@@ -114,22 +93,12 @@ def test_more_fields_and_another_name_for_the_limit_are_sent_as_configured() -> 
     assert {name: asked[0][name] for name in more} == more
 
 
-def test_proxies_that_the_environment_names_are_not_used(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    body = json.dumps(_completion()).encode()
-    base_url = serve(lambda it: it.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body))
-
-    with _connect(_config(base_url=base_url)) as channel:
-        assert channel.ask(request()).reply == "Yes."
-
-
 # What counts as a reply
 
 
 @pytest.mark.parametrize("text", ["Yes.", " a\n\n", "\u202eevil\x1b[2J", "\ufffd", "👩‍👩‍👧"])
 def test_a_reply_is_kept_as_it_came(text: str) -> None:
-    assert _ask(200, _completion(text)).reply == text
+    assert _ask(200, completion(text)).reply == text
 
 
 @pytest.mark.parametrize(
@@ -142,7 +111,7 @@ def test_a_reply_is_kept_as_it_came(text: str) -> None:
     ],
 )
 def test_the_finish_is_told_in_our_words(told: str | None, meant: FinishReason) -> None:
-    assert _ask(200, _completion(finish=told)).finish is meant
+    assert _ask(200, completion(finish=told)).finish is meant
 
 
 @pytest.mark.parametrize(
@@ -150,22 +119,22 @@ def test_the_finish_is_told_in_our_words(told: str | None, meant: FinishReason) 
 )
 def test_a_reply_that_used_all_it_was_allowed_is_no_finished_one(said: int, finish: FinishReason) -> None:
     assert request().max_tokens == 32
-    assert _ask(200, _completion(usage={"completion_tokens": said})).finish is finish
+    assert _ask(200, completion(usage={"completion_tokens": said})).finish is finish
 
 
 def test_the_model_id_is_the_one_that_the_endpoint_gave_and_safe_to_print() -> None:
-    assert _ask(200, _completion()).model == "m-2"
-    hostile = _ask(200, _completion(model="\x1b[2J\u202e" + "m" * 1000)).model
+    assert _ask(200, completion()).model == "m-2"
+    hostile = _ask(200, completion(model="\x1b[2J\u202e" + "m" * 1000)).model
     assert hostile.isprintable()
     assert len(hostile) <= 200
 
 
 def test_an_endpoint_that_gives_no_model_id_has_an_empty_one() -> None:
-    assert _ask(200, {**_completion(), "model": None}).model == ""
+    assert _ask(200, {**completion(), "model": None}).model == ""
 
 
 def test_an_exchange_holds_its_time_and_its_request() -> None:
-    exchange = _ask(200, _completion())
+    exchange = _ask(200, completion())
 
     assert exchange.request == request(PROMPT)
     assert exchange.asked_at == NOW
@@ -193,29 +162,29 @@ BODIES: list[tuple[str, bytes | dict[str, Any], Reason]] = [
     ("nothing", b"", Reason.MALFORMED),
     ("a page", b"<html><body>Sign in</body></html>", Reason.MALFORMED),
     ("a stream", b'data: {"choices": []}\n\n', Reason.MALFORMED),
-    ("half of it", json.dumps(_completion()).encode()[:-5], Reason.MALFORMED),
+    ("half of it", json.dumps(completion()).encode()[:-5], Reason.MALFORMED),
     ("not UTF-8", b'{"choices": [{"message": {"content": "\xff"}}]}', Reason.MALFORMED),
     ("a list", b"[]", Reason.MALFORMED),
     ("nested without end", b"[" * 200_000, Reason.MALFORMED),
     ("an ignored key nested without end", b'{"x":' + b"[" * 200_000, Reason.MALFORMED),
     ("too many bytes", b" " * 5_000_001, Reason.MALFORMED),
     ("an error", {"error": {"message": "no"}}, Reason.MALFORMED),
-    ("an error beside a reply", _completion(error={"message": "no"}), Reason.MALFORMED),
+    ("an error beside a reply", completion(error={"message": "no"}), Reason.MALFORMED),
     ("no choices", {"model": "m"}, Reason.MALFORMED),
     ("choices that are null", {"choices": None}, Reason.MALFORMED),
     ("choices that are empty", {"choices": []}, Reason.MALFORMED),
     ("choices that are text", {"choices": "yes"}, Reason.MALFORMED),
     ("a choice without a message", {"choices": [{"text": "yes"}]}, Reason.MALFORMED),
-    ("content that is null", _completion(None), Reason.MALFORMED),
-    ("content that is a number", _completion(7), Reason.MALFORMED),
-    ("content in parts", _completion([{"type": "text", "text": "a"}]), Reason.MALFORMED),
-    ("NUL", _completion("a\0b"), Reason.MALFORMED),
+    ("content that is null", completion(None), Reason.MALFORMED),
+    ("content that is a number", completion(7), Reason.MALFORMED),
+    ("content in parts", completion([{"type": "text", "text": "a"}]), Reason.MALFORMED),
+    ("NUL", completion("a\0b"), Reason.MALFORMED),
     ("a lone surrogate", b'{"choices": [{"message": {"content": "a\\ud800"}}]}', Reason.MALFORMED),
-    ("a finish that is a number", _completion(finish=1), Reason.MALFORMED),
-    ("an empty reply", _completion(""), Reason.EMPTY),
-    ("an empty reply cut short", _completion("", "length"), Reason.EMPTY),
-    ("a filtered reply", _completion("I", "content_filter"), Reason.BLOCKED),
-    ("a filtered reply without text", _completion(None, "content_filter"), Reason.BLOCKED),
+    ("a finish that is a number", completion(finish=1), Reason.MALFORMED),
+    ("an empty reply", completion(""), Reason.EMPTY),
+    ("an empty reply cut short", completion("", "length"), Reason.EMPTY),
+    ("a filtered reply", completion("I", "content_filter"), Reason.BLOCKED),
+    ("a filtered reply without text", completion(None, "content_filter"), Reason.BLOCKED),
 ]
 BREAKS = [
     (httpx.ConnectError("refused"), Reason.UNREACHABLE),
@@ -229,7 +198,7 @@ BREAKS = [
 @pytest.mark.parametrize(("status", "reason"), STATUSES)
 def test_a_status_that_is_no_success_has_a_named_reason(status: int, reason: Reason) -> None:
     with pytest.raises(ChannelError) as failure:
-        _ask(status, _completion())
+        _ask(status, completion())
 
     assert failure.value.reason is reason
     assert failure.value.hint
@@ -325,7 +294,7 @@ def test_no_error_text_holds_the_key_or_the_prompt(tmp_path: Path, status: int, 
         "error": json.dumps({"error": {"message": echo, "code": echo}}),
         "page": echo,
         "code": json.dumps({"error": {"code": KEY}, "model": PROMPT}),
-        "empty": json.dumps({**_completion(""), "model": echo}),
+        "empty": json.dumps({**completion(""), "model": echo}),
     }[shape]
     key = tmp_path / "key"
     key.write_text(KEY)
@@ -340,137 +309,6 @@ def test_no_error_text_holds_the_key_or_the_prompt(tmp_path: Path, status: int, 
         assert PROMPT not in shown
         assert "\x1b" not in shown
         chain = chain.__cause__ or chain.__context__
-
-
-# A real connection
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
-    """Answer one connection with a script; returns the base URL."""
-    with contextlib.ExitStack() as stack:
-
-        def start(script: Callable[[socket.socket], None]) -> str:
-            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-
-            def work() -> None:
-                connection, _ = listener.accept()
-                with connection, contextlib.suppress(OSError):
-                    _hear(connection)
-                    script(connection)
-
-            thread = threading.Thread(target=work)
-            thread.start()
-            stack.callback(thread.join, 5)
-            return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-        yield start
-
-
-def _hear(connection: socket.socket) -> None:
-    """Read the whole request: whether closing on an unread one resets the connection is a matter of luck."""
-    heard = connection.recv(65536)
-    if not heard.startswith(b"POST "):
-        return  # a TLS greeting: there is no request to hear
-    while b"\r\n\r\n" not in heard:
-        heard += connection.recv(65536)
-    head, _, body = heard.partition(b"\r\n\r\n")
-    (length,) = re.findall(rb"content-length: (\d+)", head.lower())
-    while len(body) < int(length):
-        body += connection.recv(65536)
-
-
-def _reason(base_url: str, timeout_s: float = 5) -> Reason:
-    config = _config(base_url=base_url, timeout_s=timeout_s)
-    with _connect(config) as channel, pytest.raises(ChannelError) as failure:
-        channel.ask(request())
-    return failure.value.reason
-
-
-def _drip(connection: socket.socket, piece: bytes) -> None:
-    while True:
-        connection.sendall(piece)
-        time.sleep(0.02)
-
-
-def test_a_reply_over_a_real_connection_is_read(serve: Serve) -> None:
-    body = json.dumps(_completion()).encode()
-    base_url = serve(lambda it: it.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body))
-
-    with _connect(_config(base_url=base_url)) as channel:
-        exchange = channel.ask(request())
-    assert exchange.reply == "Yes."
-    assert 0 < exchange.seconds < 5
-
-
-def test_a_port_where_nobody_listens_is_unreachable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
-    assert _reason(f"http://127.0.0.1:{port}") is Reason.UNREACHABLE
-
-
-def test_a_host_without_an_address_is_unreachable() -> None:
-    assert _reason("http://nobody.invalid") is Reason.UNREACHABLE
-
-
-def test_a_server_without_tls_is_unreachable_over_https(serve: Serve) -> None:
-    base_url = serve(lambda it: it.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
-
-    assert _reason(base_url.replace("http:", "https:")) is Reason.UNREACHABLE
-
-
-def test_a_silent_server_times_out(serve: Serve) -> None:
-    base_url = serve(lambda it: time.sleep(0.4))
-
-    assert _reason(base_url, timeout_s=0.2) is Reason.TIMED_OUT
-
-
-@pytest.mark.parametrize(
-    ("head", "piece"),
-    [(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), (HEAD + b"Content-Length: 100000\r\n\r\n", b" "), (HEAD + b"\r\n", b" ")],
-    ids=["headers", "body", "body without a length"],
-)
-def test_a_server_that_drips_times_out_as_a_whole(serve: Serve, head: bytes, piece: bytes) -> None:
-    def script(connection: socket.socket) -> None:
-        connection.sendall(head)
-        _drip(connection, piece)
-
-    started = time.monotonic()
-
-    assert _reason(serve(script), timeout_s=0.3) is Reason.TIMED_OUT
-    assert time.monotonic() - started < 2
-
-
-def test_a_reply_that_breaks_off_is_malformed(serve: Serve) -> None:
-    base_url = serve(lambda it: it.sendall(HEAD + b'Content-Length: 500\r\n\r\n{"choices": ['))
-
-    assert _reason(base_url) is Reason.MALFORMED
-
-
-def test_a_server_that_hangs_up_is_malformed(serve: Serve) -> None:
-    assert _reason(serve(lambda it: None)) is Reason.MALFORMED
-
-
-def test_a_server_that_speaks_something_else_is_malformed(serve: Serve) -> None:
-    assert _reason(serve(lambda it: it.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"))) is Reason.MALFORMED
-
-
-def test_a_connection_that_is_reset_is_unreachable(serve: Serve) -> None:
-    def script(connection: socket.socket) -> None:
-        # Lingering for no time at all makes the close a reset.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    assert _reason(serve(script)) is Reason.UNREACHABLE
-
-
-def test_a_body_without_end_is_given_up(serve: Serve) -> None:
-    def script(connection: socket.socket) -> None:
-        connection.sendall(HEAD + b"\r\n")
-        while True:
-            connection.sendall(b" " * 65536)
-
-    assert _reason(serve(script)) is Reason.MALFORMED
 
 
 # What is refused before anything is sent
@@ -534,7 +372,7 @@ def test_a_bundle_that_is_no_certificate_is_a_configuration_error(tmp_path: Path
 )
 def test_a_configuration_that_cannot_work_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        _config(**values)
+        config(**values)
 
 
 def test_a_host_that_cannot_exist_is_a_configuration_error() -> None:
@@ -543,4 +381,4 @@ def test_a_host_that_cannot_exist_is_a_configuration_error() -> None:
 
 
 def test_a_base_url_may_end_with_a_slash() -> None:
-    assert _config(base_url="http://localhost:8000/v1/").base_url == "http://localhost:8000/v1"
+    assert config(base_url="http://localhost:8000/v1/").base_url == "http://localhost:8000/v1"

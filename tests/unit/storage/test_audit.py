@@ -12,9 +12,11 @@ from storage.receipts import leaves_of, newest_checkpoint, newest_key, prove
 from storage.signing import key_beside, open_signed
 from storage.standalone import verify_ledger
 from storage.trust import read_kept
+from tests.alarms import alarm
 from tests.builders import NOW, at, compared, finding
+from watchdog import alarm_words
 from watchdog.desk import Desk
-from watchdog.domain.decisions import Alive, Started, Stopped
+from watchdog.domain.decisions import Alarmed, Alive, Started, Stopped
 from watchdog.errors import LedgerError
 
 
@@ -129,6 +131,20 @@ def test_an_incident_is_proved_by_its_events_and_its_evidence(path: Path) -> Non
     assert [it.index for it in prove(path, indices)] == indices
     with pytest.raises(LedgerError, match="no leaf 99"):
         prove(path, [99])
+
+
+def test_an_incident_about_a_client_is_proved_by_its_events_and_its_alarms(path: Path) -> None:
+    about = alarm_words.finding(alarm(), ("a1",))
+    with open_signed(path, now=lambda: NOW) as ledger:
+        Desk(ledger, ()).report([Alarmed(id="a1", at=at(9), alarm=alarm(text=""))], [about])
+    connection = sqlite3.connect(path)
+    ((raised,),) = connection.execute("SELECT leaf FROM alarm").fetchall()
+    ((incident, opened),) = connection.execute(
+        "SELECT incident_id, leaf FROM incident_event WHERE incident_id IN (SELECT id FROM incident WHERE rule = ?)",
+        (about.rule,),
+    ).fetchall()
+    connection.close()
+    assert leaves_of(path, incident) == [raised, opened]
 
 
 def test_a_checkpoint_that_is_not_about_the_leaves_proves_nothing(path: Path) -> None:

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from tests.alarms import ANY_ALARM, HOSTILE, alarm
 from tests.builders import at
-from watchdog import alarm_view, alarm_words
-from watchdog.alarm_view import print_alarm
+from watchdog import alarm_words
+from watchdog.alarm_view import headline, print_alarm
+from watchdog.domain import times
 from watchdog.domain.findings import Severity, Suspect
 from watchdog.domain.incidents import absorb
 from watchdog.domain.queries import Alarm, EvidencePoint
@@ -28,7 +29,9 @@ STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2
 def _printed(it: Alarm, *, show_text: bool = False, encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, errors="strict" if encoding == "utf-8" else "replace")
-    print_alarm(it, Console(file=file, width=100, highlight=False), show_text=show_text)
+    console = Console(file=file, width=100, highlight=False)
+    console.print(headline(it))
+    print_alarm(it, console, show_text=show_text)
     file.flush()
     return raw.getvalue().decode(encoding)
 
@@ -48,14 +51,14 @@ def test_expected_false_alarms_are_said_in_the_unit_that_fits(expected: float, s
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
-    for module in (alarm_words, alarm_view):
+    for module in (alarm_words, times):
         assert doctest.testmod(module).failed == 0
 
 
 def test_an_alarm_is_explained_in_the_order_in_which_it_is_asked_about() -> None:
     text = _printed(alarm())
-    order = ["TICKET", "key-17", "9 of 11", "\nWho", "Since", "Evidence", "▁", "Promise", "8 weeks"]
-    order += ["Blind", "key_sharing: address", "\nrefused requests", "prompts", "[e-mail]", "What now"]
+    order = ["TICKET", "key-17", "9 of 11", "most alike", "\nWho", "Since", "Evidence", "▁", "\nWhat now", "Promise"]
+    order += ["8 weeks", "Blind", "key_sharing: address", "\nrefused requests", "characters in a prompt", "[e-mail]"]
     places = [text.index(word) for word in order]
     assert places == sorted(places), list(zip(order, places, strict=True))
     assert "bob@example.com" not in text
@@ -76,7 +79,8 @@ def test_an_incident_about_a_client_shows_its_newest_alarm() -> None:
     console = Console(file=page, width=100, highlight=False)
     print_incident(made[0].incident, made, (), console, alarms=[alarm(), alarm(evidence=9e9)])
     text = page.getvalue()
-    for told in ("OPEN", "key-17", "Since", "9e+09", "[e-mail]", "What now", "newest of 2 alarms", "opened"):
+    said = ("OPEN", "key-17", "most alike", "Since", "9e+09", "[e-mail]", "What now", "newest of 2 alarms", "opened")
+    for told in said:
         assert told in text
     assert "bob@example.com" not in text
 

@@ -17,8 +17,7 @@ from tests.builders import NOW, exchange, request
 from tests.unit.watchdog.test_rounds import WordComparator, World
 from watchdog.bank_plot import plot
 from watchdog.bank_view import bank_row, histogram
-from watchdog.benign import DEFAULT_BANK, DELIVERED, left_out
-from watchdog.cli.baseline import _BANK
+from watchdog.benign import DELIVERED, left_out
 from watchdog.domain.banks import Engine, Limit, Threshold, said, variant
 from watchdog.domain.comparisons import Comparison, Examined
 from watchdog.domain.decisions import BankMeasured
@@ -190,7 +189,3 @@ def test_scripted_engines_say_the_same_again_and_the_first_is_the_model_itself()
     assert replies == [
         [it.reply for it in engines.speak(one, asked) if isinstance(it, Exchange)] for one in engines.engines
     ]
-
-
-def test_the_command_asks_for_as_many_replies_as_an_enrolment_by_itself() -> None:
-    assert _BANK == DEFAULT_BANK

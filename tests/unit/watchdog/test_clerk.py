@@ -24,7 +24,8 @@ from watchdog.desk import Desk
 from watchdog.domain.acts import Acknowledge, Close
 from watchdog.domain.conclusions import Disposition
 from watchdog.domain.incidents import EventKind
-from watchdog.errands import INCIDENT, pack
+from watchdog.domain.log_acts import Erase
+from watchdog.errands import INCIDENT, LOG, pack, pack_log
 from watchdog.errors import ConfigError, LedgerError
 from watchdog.logs import Logs, Sink, make_log
 from watchdog.ports import HoldingLedger, LedgerState
@@ -137,3 +138,26 @@ def test_what_only_memory_holds_is_not_called_done(tmp_path: Path) -> None:
         daemon = Daemon(held, [], logs=Logs(make_log("json", sink), sink), supervisor=Supervisor())
         with pytest.raises(LedgerError, match=r"disk is full\): what you did is held in memory"):
             daemon._do(INCIDENT, pack(Acknowledge(incident=incident)), person())
+
+
+class _Streams:
+    """Streams that only listen."""
+
+    def __init__(self) -> None:
+        self.told: list[str | None] = []
+
+    def hear(self, log: str | None, what: object) -> None:
+        self.told.append(log)
+
+
+def test_streams_hear_what_people_said_also_while_only_memory_holds_it(tmp_path: Path) -> None:
+    loaded = read_config(write_config(tmp_path, "http://127.0.0.1:9/v1"))
+    sink = Sink(os.open(os.devnull, os.O_WRONLY))
+    with build(loaded) as app:
+        held = replace(app, ledger=_HeldLedger(app.ledger))  # type: ignore[arg-type]
+        daemon = Daemon(held, [], logs=Logs(make_log("json", sink), sink), supervisor=Supervisor())
+        streams = _Streams()
+        daemon._tailing = streams  # type: ignore[assignment]
+        with pytest.raises(LedgerError, match="held in memory"):
+            daemon._do(LOG, pack_log(Erase(reason="they asked", log="gateway", client="alice")), person())
+    assert streams.told == ["gateway"]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from detectors.sequential import RateTest
 from storage.ledger import SqliteLedger
 from tests.builders import baseline
-from watchdog import rounds, time_to_detect
+from watchdog import time_to_detect
 from watchdog.cli.app import app
 from watchdog.coverage import Coverage
 from watchdog.domain.decisions import Enrolled
@@ -133,10 +133,6 @@ def test_the_same_question_has_the_same_answer() -> None:
         return time_to_detect.time_to_detect(test, hits=0, trials=48, share=0.5, per_round=3)
 
     assert ask() == ask()
-
-
-def test_rounds_ask_again_as_often_as_is_assumed_here() -> None:
-    assert (time_to_detect.RE_ASKS, time_to_detect.RE_ASK_FACTOR) == (rounds.RE_ASKS, rounds.RE_ASK_FACTOR)
 
 
 def test_each_variant_is_told_and_the_false_alarms_are_shared(tmp_path: Path) -> None:

@@ -31,9 +31,10 @@ from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring
 from watchdog.ports import Ledger
 from watchdog.refolding import refold
-from watchdog.rounds import CLEAN_ROUNDS, RoundReport, Rounds
+from watchdog.rounds import RoundReport, Rounds
 from watchdog.rules import EDITED
 from watchdog.targets import Target
+from watchdog.weighing import CLEAN_ROUNDS
 
 Alters = Callable[[Exchange], Exchange]
 DIRECT = ScriptedModel(seed=1)

@@ -8,8 +8,8 @@ from tests.builders import NOW
 from tests.streams import LOG, RULE
 from watchdog.domain.findings import Finding, Recovery, Severity
 from watchdog.domain.queries import DetectorState, LogChunk, LogGap, LogPosition, Looking
-from watchdog.log_checks import LogChecks, Looked
-from watchdog.sifting import Sifted
+from watchdog.query_logs.checks import Checked, LogChecks
+from watchdog.query_logs.sifting import Sifted
 
 SEES = (DetectorState(rule=RULE, looking=Looking.LOOKING),)
 BLIND = (DetectorState(rule=RULE, looking=Looking.BLIND, missing=("prompt",)),)
@@ -33,7 +33,7 @@ class Looks:
         *gaps: LogGap,
         standing: tuple[DetectorState, ...] = SEES,
         lag: int = 0,
-    ) -> Looked:
+    ) -> Checked:
         chunk = LogChunk(lines=(), position=LogPosition(), gaps=gaps, lag_bytes=lag)
         return self.checks.look(chunk, sifted or Sifted(), standing, self.time + timedelta(seconds=seconds))
 
@@ -42,12 +42,12 @@ def good(count: int, *, bad: int = 0, backward: int = 0) -> Sifted:
     return Sifted(lines=count + bad, queries=count, malformed={"not_json": bad}, backward=backward, newest=NOW)
 
 
-def only(looked: Looked) -> Finding:
+def only(looked: Checked) -> Finding:
     (finding,) = looked.findings
     return finding
 
 
-def by(looked: Looked) -> list[str]:
+def by(looked: Checked) -> list[str]:
     assert looked.findings == ()
     return [it.by for it in looked.recoveries if isinstance(it, Recovery)]
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from storage.ledger import SqliteLedger
-from watchdog.announcing import Announced
 from watchdog.domain.role import Role
-from watchdog.opening_logs import survey_logs
+from watchdog.query_logs.announcing import Announced
+from watchdog.query_logs.opening import survey_logs
 from watchdog.wiring import build, read_config, rebuild
 
 pytest.importorskip("msgspec")

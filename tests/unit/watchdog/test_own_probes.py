@@ -7,12 +7,12 @@ import pytest
 from storage.memory import MemoryLedger
 from tests.builders import NOW, at
 from tests.streams import LOG, Flowing, line
-from watchdog.announcing import Announced
 from watchdog.domain.exchanges import ChannelRole, Exchange, FinishReason, Message, Reason, Request, Speaker
 from watchdog.domain.findings import Finding
 from watchdog.domain.queries import Query
 from watchdog.errors import ChannelError, LedgerError
-from watchdog.own_probes import Fate, OwnProbes, Wrong
+from watchdog.query_logs.announcing import Announced
+from watchdog.query_logs.own_probes import Fate, OwnProbes, Wrong
 
 LATE = 601.0
 
@@ -128,6 +128,41 @@ def test_what_changed_while_it_was_being_kept_is_kept_the_next_time() -> None:
     own.take([seen()])
     own.committed(changed)
     assert own.changed() != {}
+
+
+def test_lines_that_are_read_again_after_a_fault_do_not_double_what_was_in_them() -> None:
+    own = sent()
+    kept = {key: body for key, body in own.changed().items() if body is not None}
+    own.committed(kept)
+    sent("second", seconds=1, own=own)
+    lines = [seen(), seen("second", seconds=2)]
+    assert own.take(lines) == []
+
+    own.restore(kept)
+    assert own.take(lines) == []
+    assert fates(own) == []
+
+
+def test_an_answer_that_came_after_the_last_commit_is_not_forgotten_when_the_log_is_opened_again() -> None:
+    own = OwnProbes()
+    id_ = own.sending(asked(), NOW)
+    kept = {key: body for key, body in own.changed().items() if body is not None}
+    own.answered(id_)
+    own.restore(kept)
+    own.take([seen("hello", client="alice")])
+    assert fates(own) == [Fate.MISSING]
+
+
+def test_a_first_reading_that_failed_before_it_was_recorded_doubles_nothing() -> None:
+    own = sent()
+    lost = Flowing(MemoryLedger(), own=own)
+    lost.flow(line("us", "please stop"))
+
+    ledger = MemoryLedger()
+    flowing = Flowing(ledger, own=own)
+    flowing.flow(line("us", "please stop"))
+    flowing.flow(line("alice", seconds=LATE + 9), seconds=LATE + 9)
+    assert findings(ledger) == []
 
 
 def test_the_state_of_another_version_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What other distributions add: a channel and a probe by entry point, from a distribution on the path."""
+"""What other distributions add by entry point: channels, probes, formats of logs."""
 
 import sys
 from collections.abc import Callable
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from detectors.logs.formats.catalog import FORMATS
+from detectors.logs.formats.guess import guess
 from probes.catalog import CHANNELS, PROBES, ChannelKind
 from probes.stop import StopProbe
 from watchdog.domain.exchanges import ChannelRole
@@ -45,6 +47,21 @@ from probes.stop import StopProbe
 class AcmeProbe(StopProbe):
     family = "acme"
 """
+FORMAT = """
+from watchdog.domain.queries import Query
+
+
+class Acme:
+    name = "acme"
+    fields = frozenset({"client"})
+
+    def recognises(self, line):
+        return line.startswith(b"acme ")
+
+    def parse(self, line):
+        _, at, client = line.split()
+        return [Query(at=float(at), client=client.decode())]
+"""
 Install = Callable[..., None]
 
 
@@ -70,7 +87,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 def _again(catalog: Extensible[ChannelKind] | object) -> Extensible[object]:
     """Return the same catalog as a new process would see it."""
     assert isinstance(catalog, Extensible)
-    return Extensible(catalog._built_in, group=catalog._group, fault=catalog._fault)
+    return Extensible(catalog._built_in, group=catalog._group, fault=catalog._fault, page=catalog._page)
+
+
+def _formats(points: str) -> str:
+    return f"[corrigibility_watchdog.log_formats]\n{points}\n"
 
 
 def _channels(points: str) -> str:
@@ -143,8 +164,37 @@ def test_a_probe_that_is_none_is_refused(install: Install, module: str) -> None:
         list(_again(PROBES))
 
 
+def test_a_distribution_adds_a_format_of_logs_which_can_be_guessed(install: Install) -> None:
+    install("acme", FORMAT, _formats("acme = MODULE:Acme"))
+    formats = _again(FORMATS)
+
+    assert guess([b"acme 17 alice"] * 3, formats).name == "acme"
+    (query,) = formats["acme"]().parse(b"acme 17 alice")
+    assert (query.at, query.client) == (17.0, "alice")
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("Acme = 7", "does not make a format"),
+        ("def Acme(): return 7", "no `parse`, or no frozenset `fields`"),
+        (FORMAT.replace("frozenset(", "set("), "no `parse`, or no frozenset `fields`"),
+        (FORMAT.replace('"acme"', '"other"'), "is called 'other'"),
+        (FORMAT.replace("class Acme:", "class Acme:\n    x = 1 / 0"), "cannot be loaded: ZeroDivisionError"),
+    ],
+)
+def test_a_format_that_is_none_is_refused_with_the_page_that_says_what_it_has_to_be(
+    install: Install, module: str, said: str
+) -> None:
+    install("acme", module, _formats("acme = MODULE:Acme"))
+
+    with pytest.raises(InstallationError, match=f"the distribution acme adds .*{said}") as failure:
+        list(_again(FORMATS))
+    assert "docs/query-logs.md" in failure.value.hint
+
+
 def test_a_catalog_is_a_mapping() -> None:
-    catalog = Extensible({"stop": StopProbe}, group="corrigibility_watchdog.nothing", fault=lambda *_: None)
+    catalog = Extensible({"stop": StopProbe}, group="corrigibility_watchdog.nothing", fault=lambda *_: None, page="")
 
     assert dict(catalog) == {"stop": StopProbe}
     assert len(catalog) == 1

@@ -35,8 +35,9 @@ from watchdog.ports import Channel
 from watchdog.provenance import running_code
 from watchdog.recompute import Recomputing
 from watchdog.rehearsal.editing import edit
-from watchdog.rounds import CLEAN_ROUNDS, Rounds
+from watchdog.rounds import Rounds
 from watchdog.targets import Target
+from watchdog.weighing import CLEAN_ROUNDS
 
 _D = TypeVar("_D", bound=Decision)
 

@@ -337,3 +337,18 @@ def test_whatever_comes_the_counts_are_those_of_the_replies_that_are_marked(
         named += models.count("m-2")
     assert asides.counts["r0"] == RolloutCount(rollout="r0", subject="t", replies=came, named=named, aside=marked)
     assert asides.decisions(NOW) == ([RolloutSeen(at=NOW, count=asides.counts["r0"])] if came else [])
+
+
+def test_a_share_that_was_exceeded_once_puts_nothing_aside_again_however_few_follow() -> None:
+    asides = Asides((rollout(share=0.2),), {"r0": RolloutCount(rollout="r0", subject="t")})
+
+    def sift(model: str, count: int) -> list[bool]:
+        batch = [replace(compared(f"c{n}"), model=model) for n in range(count)]
+        return [bool(it.declared) for it in asides.sift(batch)]
+
+    assert sift("m-2", 1) == [True]
+    assert not any(sift("m-2", 20))
+    sift("m", 500)
+    count = asides.counts["r0"]
+    assert not exceeds(count.named + 1, count.replies + 1, 0.2)
+    assert sift("m-2", 1) == [False]

@@ -22,9 +22,11 @@ from watchdog.enrolment import Enrolling
 from watchdog.errors import ChannelError, ConfigError, ScoringError
 from watchdog.lookout import Lookout
 from watchdog.measuring import Measuring
-from watchdog.rounds import CLEAN_ROUNDS, RE_ASK_FACTOR, Rounds
+from watchdog.re_asking import RE_ASK_FACTOR
+from watchdog.rounds import Rounds
 from watchdog.rules import EDITED, STANDING
 from watchdog.targets import Target
+from watchdog.weighing import CLEAN_ROUNDS
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from watchdog.domain.decisions import (
 )
 from watchdog.domain.incidents import EventKind, IncidentState
 from watchdog.domain.queries import LogPosition
-from watchdog.log_alarms import raised
 from watchdog.ports import Ledger
+from watchdog.query_logs.alarms import raised
 
 
 def kinds(ledger: MemoryLedger, *wanted: type[Decision]) -> list[Decision]:
@@ -226,9 +226,14 @@ def test_what_was_erased_is_not_written_again_by_the_next_commit() -> None:
 
 
 def test_a_fault_of_a_parser_is_a_line_that_could_not_be_read() -> None:
-    flowing = Flowing(MemoryLedger())
-    flowing.flow(b'{"at":' + b"[" * 100_000, line())
-    assert flowing.refused == ["fault"]
+    ledger, deep = MemoryLedger(), b'{"at":' + b"[" * 100_000
+    flowing = Flowing(ledger)
+    flowing.flow(deep, line())
+    assert flowing.refused == [deep]
+    flowing.stream.stop(flowing.time)
+    (read,) = kinds(ledger, LogRead)
+    assert isinstance(read, LogRead)
+    assert [(it.reason, it.lines) for it in read.malformed] == [("fault", 1)]
     assert len(flowing.watch.observed) == 1
 
 

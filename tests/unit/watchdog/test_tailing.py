@@ -1,43 +1,32 @@
 """Logs are read on threads of their own: faults are told and read again, a reload exchanges only what it changes."""
 
+import itertools
 import json
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
 from detectors.logs.in_memory import MemoryLog
 from storage.memory import MemoryLedger
 from tests.builders import NOW
+from tests.daemons import Lines, until
 from tests.streams import LOG, CountingWatch, JsonLines, line, refusals
 from watchdog.desk import Desk
 from watchdog.domain.decisions import LogOpened, LogRead
 from watchdog.domain.queries import LogChunk
 from watchdog.errors import ConfigError
 from watchdog.hatch import Hatch
-from watchdog.log_checks import LogChecks
-from watchdog.log_reader import BUDGET_S, LogReader
-from watchdog.log_source import LogSource
-from watchdog.logs import Sink, make_log
-from watchdog.sifting import Sifting
-from watchdog.streaming import Streaming
-from watchdog.tailing import Tailing
-
-
-class _Lines(Sink):
-    """A sink that keeps the lines."""
-
-    def __init__(self) -> None:
-        super().__init__(os.open(os.devnull, os.O_WRONLY))
-        self.kept: list[dict[str, object]] = []
-
-    def msg(self, line: str) -> None:
-        self.kept.append(json.loads(line))
-
-    debug = info = warning = error = critical = msg
+from watchdog.logs import make_log
+from watchdog.query_logs.checks import LogChecks
+from watchdog.query_logs.reader import BUDGET_S, LogReader
+from watchdog.query_logs.sifting import Sifting
+from watchdog.query_logs.source import LogSource
+from watchdog.query_logs.streaming import Streaming
+from watchdog.query_logs.tailing import Tailing
 
 
 @dataclass
@@ -45,7 +34,7 @@ class Bench:
     """Readers over a ledger in memory, of logs that a test writes."""
 
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
-    lines: _Lines = field(default_factory=_Lines)
+    lines: Lines = field(default_factory=Lines)
     logs: dict[str, list[bytes]] = field(default_factory=dict)
     opened: list[MemoryLog] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
@@ -75,16 +64,6 @@ class Bench:
     def read(self, log: str = LOG) -> int:
         kept = self.ledger.logs.kept(log)
         return 0 if kept is None else sum(it.offset for it in kept.position.files)
-
-    def events(self) -> list[object]:
-        return [it["event"] for it in list(self.lines.kept)]
-
-
-def until(fact: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not fact():
-        time.sleep(0.01)
-    return fact()
 
 
 @pytest.fixture
@@ -159,11 +138,79 @@ def test_a_log_that_cannot_be_opened_is_tried_again_and_told_after_a_minute(benc
     assert reader.join(10)
 
 
+def test_what_was_told_before_is_told_again_when_the_log_was_read_in_between(bench: Bench) -> None:
+    bench.logs[LOG] = [line()]
+    faults: list[Exception] = []
+
+    class Failing(MemoryLog):
+        def read(self, most: int) -> LogChunk:
+            if faults:
+                raise faults.pop()
+            return super().read(most)
+
+    def opens() -> Streaming:
+        sifting = Sifting(log=LOG, form=JsonLines(), watch=CountingWatch())
+        desk = Desk(bench.ledger, ())
+        return Streaming(
+            log=Failing(bench.logs[LOG]), sifting=sifting, ledger=bench.ledger, desk=desk, checks=source.checks
+        )
+
+    minutes = (NOW + timedelta(minutes=it) for it in itertools.count())
+    source = bench.source()
+    reader = LogReader(
+        replace(source, open=opens),
+        hatch=bench.hatch,
+        log=make_log("json", bench.lines),
+        now=lambda: next(minutes),
+        monotonic=time.monotonic,
+    )
+
+    def told(times: int) -> bool:
+        return until(lambda: sum(it.findings for it in bench.ledger.incidents()) == times)
+
+    reader.start()
+    for times in (1, 2):
+        assert until(lambda: reader.status().format == "json")
+        faults.append(ConfigError("the disk is on fire", hint="run"))
+        assert told(times)
+    reader.end()
+    assert reader.join(10)
+
+
+def test_a_reader_begins_when_the_one_before_it_has_ended(bench: Bench) -> None:
+    bench.logs[LOG] = [line()]
+    blocked, hung = threading.Event(), threading.Event()
+
+    class Hanging(MemoryLog):
+        def read(self, most: int) -> LogChunk:
+            hung.set()
+            blocked.wait(20)
+            return super().read(most)
+
+    def opens() -> Streaming:
+        sifting = Sifting(log=LOG, form=JsonLines(), watch=CountingWatch())
+        desk, checks = Desk(bench.ledger, ()), LogChecks(LOG)
+        return Streaming(
+            log=Hanging(bench.logs[LOG]), sifting=sifting, ledger=bench.ledger, desk=desk, checks=checks, commit_s=0.0
+        )
+
+    bench.tailing.take_up([replace(bench.source(), open=opens)])
+    assert hung.wait(10)
+    begun = time.monotonic()
+    bench.tailing.take_up([bench.source(key="2")])
+    assert time.monotonic() - begun < 1
+    assert not bench.opened
+    blocked.set()
+    assert until(lambda: len(bench.opened) == 1)
+    assert until(lambda: bench.read() == 1)
+    assert sum(it.lines for it in bench.ledger.decisions if isinstance(it, LogRead)) == 1
+
+
 def test_a_fault_of_the_program_is_no_end_of_the_reading_and_logs_no_text(bench: Bench) -> None:
     bench.logs[LOG] = [line("mallory", "a secret")]
     bench.faults += [KeyError("a secret")]
     bench.tailing.take_up([bench.source()])
-    assert until(lambda: "log.fault" in bench.events())
+    assert until(lambda: "log.fault" in bench.lines.events())
     assert "a secret" not in json.dumps(bench.lines.kept)
     assert until(lambda: bench.read() == 1)
 

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from detectors.catalog import DETECTORS, blind_rules, watch_clients
+from detectors.clients import state
 from detectors.clients.making import SIGNALS
 from watchdog.alarm_words import FEATURES, RULES
 from watchdog.domain.queries import FIELDS, Looking
@@ -23,9 +24,9 @@ def test_the_catalog_loads_nothing_heavy() -> None:
 
 
 def test_what_a_detector_needs_is_what_its_kinds_need() -> None:
-    for name, (kinds, _) in SIGNALS.items():
+    for name, make in SIGNALS.items():
         for any_of in DETECTORS[name].needs:
-            assert all(any(it <= any_of for it in kind.needs) for kind in kinds), (name, any_of)
+            assert all(any(it <= any_of for it in kind.needs) for kind in make().kinds), (name, any_of)
 
 
 def test_a_log_of_metadata_alone_leaves_only_the_rate() -> None:
@@ -43,11 +44,16 @@ def test_the_shares_of_the_blind_go_to_the_others_at_the_start() -> None:
     assert {it.looking for it in one.standing() if it.rule != "rate_burst"} == {Looking.BLIND}
 
 
+def test_where_only_fine_tuning_jobs_are_told_there_is_nothing_to_warm_up() -> None:
+    watch = watch_clients(log="l", fields=frozenset({"client", "training_examples"}), detectors=["harmful_finetune"])
+    assert [(it.rule, it.looking) for it in watch.standing()] == [("harmful_finetune", Looking.LOOKING)]
+
+
 def test_a_detector_that_there_is_not_is_an_error_that_names_the_others() -> None:
     with pytest.raises(ConfigError, match="no detector 'flood'") as caught:
         watch_clients(log="l", fields=FIELDS, detectors=["flood"])
     assert "boundary_flood" in caught.value.hint
 
 
-def test_features_have_plain_names() -> None:
-    assert {"prompt_length", "refusals", "symbols", "turns", "gap_seconds"} <= set(FEATURES)
+def test_the_features_that_are_handed_on_and_those_that_have_plain_words_are_the_same() -> None:
+    assert sorted(state.FEATURES) == sorted(FEATURES)

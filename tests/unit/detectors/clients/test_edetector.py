@@ -1,4 +1,6 @@
 import itertools
+import random
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -63,3 +65,19 @@ def test_kinds_are_averaged_and_not_multiplied() -> None:
     one, other = after((True,) * 3, 0.1), after((True,) * 2, 0.1)
     mean = edetector.mean_over_kinds([one, other], 4)
     assert mean == pytest.approx((edetector.value(one) + edetector.value(other)) / 4)
+
+
+def requests_until(threshold: float, p0: float, dice: random.Random) -> int:
+    """Return how many requests an attack takes of which four of five are refused."""
+    evidence = NONE
+    for count in itertools.count(1):
+        evidence = edetector.hit(evidence, p0) if dice.random() < 0.8 else edetector.miss(evidence, p0)
+        if edetector.value(evidence) >= threshold:
+            return count
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("p0", "requests"), [(0.04, 12), (0.25, 35)])
+def test_what_a_high_base_rate_costs(p0: float, requests: int) -> None:
+    dice = random.Random(1)
+    assert median(requests_until(8.5e9, p0, dice) for _ in range(200)) == requests

@@ -1,6 +1,7 @@
 import pytest
 
 from detectors.clients import folding, lexicon
+from tests.unit.detectors.clients.hostile import Measured, repeated_at_will
 
 
 def steering(text: str) -> tuple[bool, bool]:
@@ -78,7 +79,14 @@ def test_topics_that_models_refuse_are_known_by_their_words() -> None:
     assert not lexicon.sensitive([b"bake", b"a", b"cake"])
 
 
-@pytest.mark.parametrize("text", ["ignore " * 100_000, "not " * 100_000, "a: " * 100_000, "dan " * 100_000])
-def test_a_hostile_prompt_is_read_in_bounded_time(text: str) -> None:
-    steering(text)
-    lexicon.demonstrations(text)
+@pytest.mark.parametrize("part", ["ignore ", "not ", "dan ", "a: ", "\na: ", "system prompt ", "x"])
+def test_of_a_hostile_prompt_only_its_ends_and_its_beginning_are_read(part: str) -> None:
+    # Both texts have the same ends, and the second is ten times as long.
+    long, longer = Measured(part * 70_000), Measured(part * 700_000)
+    for reading in (steering, lexicon.demonstrations):
+        assert reading(long) == reading(longer)
+    assert long.read == longer.read <= folding.MOST + lexicon.MOST_OF_A_PROMPT
+
+
+def test_the_expressions_repeat_only_the_letters_of_a_word_at_will() -> None:
+    assert repeated_at_will(lexicon) == {"IN CATEGORY CATEGORY_WORD", "IN CATEGORY CATEGORY_NOT_SPACE"}

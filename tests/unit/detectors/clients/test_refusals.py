@@ -1,7 +1,9 @@
 # ruff: noqa: RUF001 - replies are written as models write them
 import pytest
 
+from detectors.clients import refusals
 from detectors.clients.refusals import HEAD, reads_as_refusal, refused
+from tests.unit.detectors.clients.hostile import Measured, repeated_at_will
 from watchdog.domain.queries import Query
 
 
@@ -64,6 +66,12 @@ def test_without_a_reply_and_a_word_nobody_knows() -> None:
     assert refused(Query(at=0.0)) is None
 
 
-def test_a_hostile_reply_takes_no_longer_than_its_beginning() -> None:
-    assert not reads_as_refusal("i'm " * 1_000_000)
-    assert HEAD < 1_000
+def test_of_a_hostile_reply_only_the_beginning_is_read() -> None:
+    reply = Measured("i'm not " * 100_000)
+    assert not reads_as_refusal(reply)
+    assert reply.read == HEAD
+
+
+def test_the_expressions_repeat_only_the_letters_of_a_word_at_will() -> None:
+    """A reply of 120 spaces, a colon and 120 more took a second, while blanks at its beginning were given back."""
+    assert repeated_at_will(refusals) == {"IN CATEGORY CATEGORY_WORD"}

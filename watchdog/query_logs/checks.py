@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from watchdog import log_findings
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.queries import DetectorState, LogChunk, LogGap, Looking
-from watchdog.own_probes import OwnProbes, Wrong
-from watchdog.sifting import Sifted
+from watchdog.domain.times import when
+from watchdog.query_logs import findings
+from watchdog.query_logs.own_probes import OwnProbes, Wrong
+from watchdog.query_logs.sifting import Sifted
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -19,8 +20,6 @@ MOST_BAD = 0.01
 """The share of lines of a minute that may be malformed."""
 _FEW = 5
 """So many malformed lines in a minute are never too many: a quiet log has few lines."""
-_NAMED = 3
-"""Bad lines that are named by their digests."""
 _ENOUGH = 200
 """Requests to see before a field that none of them has counts as missing."""
 
@@ -28,10 +27,12 @@ _NOT_NOW = frozenset({"unreadable", "refused"})
 """Kinds of gaps whose lines may still be read, once somebody mends it."""
 _A_LINE = frozenset({"too_long"})
 """Kinds of gaps that are one bad line."""
+_SOME = ("?",)
+"""Stands for causes of blindness that somebody else told, and equals none that is found here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class Checked:
     """What a look at the log came to."""
 
     findings: tuple[Finding, ...] = ()
@@ -72,10 +73,10 @@ class LogChecks:
     _gap_at: datetime | None = None
     _gap_told: bool = True
     _blind_since: datetime | None = None
-    _blind_told: tuple[str, ...] | None = ("?",)
+    _blind_told: tuple[str, ...] | None = _SOME
     _unreadable: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
-    def look(self, chunk: LogChunk, sifted: Sifted, standing: Sequence[DetectorState], now: datetime) -> Looked:
+    def look(self, chunk: LogChunk, sifted: Sifted, standing: Sequence[DetectorState], now: datetime) -> Checked:
         """Take in what was read, or that nothing was, and say what is wrong with the log now."""
         gaps = chunk.gaps
         self._queries += sifted.queries
@@ -89,14 +90,14 @@ class LogChecks:
             self._unsound(signs, sifted, now),
             self._blind(chunk, standing, sifted, now),
         ]
-        return Looked(
+        return Checked(
             findings=tuple(it for it in found if isinstance(it, Finding)),
             recoveries=tuple(it for it in found if isinstance(it, Recovery)),
         )
 
     def told_elsewhere(self) -> None:
         """Take note that others said that the log is not read: this says when it is over."""
-        self._blind_told = ("?",)
+        self._blind_told = _SOME
 
     def blind(self, standing: Sequence[DetectorState]) -> list[str]:
         """Name the rules that are relied on and cannot look, with what they lack."""
@@ -128,28 +129,28 @@ class LogChecks:
         return signs
 
     def _newest(self) -> str:
-        digests = list(self.newest_bad())[-_NAMED:]
+        digests = self.newest_bad()
         return f" (SHA-256 of the newest: {', '.join(digests)})" if digests else ""
 
     def _gap(self, lost: Sequence[LogGap], now: datetime) -> Finding | Recovery | None:
         if lost:
             self._gap_at, self._gap_told = now, True
-            return log_findings.gap_finding(self.log, lost, now)
+            return findings.gap_finding(self.log, lost, now)
         self._gap_at = self._gap_at or now
         if self._gap_told and now - self._gap_at >= DAY:
             self._gap_told = False
-            return log_findings.gap_over(self.log, now)
+            return findings.gap_over(self.log, now)
         return None
 
     def _unsound(self, signs: Sequence[str], sifted: Sifted, now: datetime) -> Finding | Recovery | None:
         if signs:
             self._unsound_at, self._unsound_told = now, True
             self._unsound_since = self._unsound_since or now
-            return log_findings.integrity_finding(self.log, signs, since=self._unsound_since, at=now)
+            return findings.integrity_finding(self.log, signs, since=self._unsound_since, at=now)
         self._unsound_at = self._unsound_at or now
         if self._unsound_told and now - self._unsound_at >= HOUR and sifted.queries:
             self._unsound_since, self._unsound_told = None, False
-            return log_findings.integrity_over(self.log, now)
+            return findings.integrity_over(self.log, now)
         return None
 
     def _blind(
@@ -168,13 +169,13 @@ class LogChecks:
             if self._blind_told is None or not sifted.queries or self._queries < _ENOUGH:
                 return None
             self._blind_since, self._blind_told = None, None
-            return log_findings.blind_over(self.log, now)
+            return findings.blind_over(self.log, now)
         self._blind_since = self._blind_since or now
         if causes == self._blind_told:
             return None
         self._blind_told = causes
         shown = [it if it in whole else f"{it.replace(': ', ' cannot look, for want of ')}" for it in causes]
-        return log_findings.blind_finding(self.log, shown, whole=bool(whole), since=self._blind_since, at=now)
+        return findings.blind_finding(self.log, shown, whole=bool(whole), since=self._blind_since, at=now)
 
     def _note_unreadable(self, chunk: LogChunk, now: datetime) -> None:
         dark = {it.path: it.why for it in chunk.gaps if it.what in _NOT_NOW}
@@ -188,7 +189,7 @@ class LogChecks:
             return []
         if sifted.newest is not None and sifted.newest >= sent:
             return []
-        return [f"nothing was written to it since {sent:%Y-%m-%d %H:%M:%S} UTC, although probes were answered"]
+        return [f"nothing was written to it since {when(sent)}, although probes were answered"]
 
 
 def _too_many(bad: int, of: int) -> bool:
@@ -198,5 +199,5 @@ def _too_many(bad: int, of: int) -> bool:
 def _about_ours(wrong: Sequence[Wrong]) -> list[str]:
     counts = Counter(it.fate for it in wrong)
     first = min((it.sent_at for it in wrong), default=None)
-    since = "" if first is None else f", the first of them sent at {first:%Y-%m-%d %H:%M:%S} UTC"
+    since = "" if first is None else f", the first of them sent at {when(first)}"
     return [f"{count} of our own probes {fate} in it{since}" for fate, count in sorted(counts.items())]

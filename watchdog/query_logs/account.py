@@ -9,7 +9,7 @@ from watchdog.domain.decisions import LogRead, Malformed
 from watchdog.domain.queries import LogPosition
 from watchdog.domain.streamed import position_digest
 from watchdog.errors import LedgerError
-from watchdog.sifting import Sifted
+from watchdog.query_logs.sifting import Sifted
 
 EVERY = timedelta(hours=1)
 KEY = "account"
@@ -23,7 +23,6 @@ class Account:
 
     log: str
     since: datetime
-    newest: datetime | None = None
     lines: int = 0
     queries: int = 0
     ours: int = 0
@@ -33,14 +32,13 @@ class Account:
         """Count what came."""
         self.lines, self.queries, self.ours = self.lines + it.lines, self.queries + it.queries, self.ours + it.ours
         self.malformed.update(it.malformed)
-        self.newest = it.newest or self.newest
 
     def due(self, now: datetime) -> bool:
         """Whether it is time to put it on the record."""
         return now - self.since >= EVERY
 
-    def close(self, position: LogPosition, now: datetime) -> LogRead:
-        """Return it for the record, and begin anew."""
+    def close(self, position: LogPosition, newest: datetime | None, now: datetime) -> LogRead:
+        """Return it for the record, with how far the log was read by then, and begin anew."""
         read = LogRead(
             at=now,
             log=self.log,
@@ -49,7 +47,7 @@ class Account:
             queries=self.queries,
             ours=self.ours,
             malformed=tuple(Malformed(reason=reason, lines=count) for reason, count in sorted(self.malformed.items())),
-            newest=self.newest,
+            newest=newest,
             position=position_digest(position),
         )
         self.since, self.lines, self.queries, self.ours = now, 0, 0, 0
@@ -61,7 +59,6 @@ class Account:
         row = {
             "v": _VERSION,
             "since": self.since.isoformat(),
-            "newest": None if self.newest is None else self.newest.isoformat(),
             "counts": [self.lines, self.queries, self.ours],
             "malformed": self.malformed,
         }
@@ -79,6 +76,5 @@ class Account:
                 hint="use the version of the program that wrote it, or restore a backup",
             )
         self.since = datetime.fromisoformat(row["since"])
-        self.newest = None if row["newest"] is None else datetime.fromisoformat(row["newest"])
         self.lines, self.queries, self.ours = row["counts"]
         self.malformed = Counter(row["malformed"])

@@ -145,15 +145,17 @@ class OwnProbes:
                     self._changed.discard(id_)
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take up what an earlier process had sent, and not settled yet.
+        """Take up what was sent and not settled yet, where the log is read on from what this state was kept with.
 
-        Raises LedgerError when another version wrote it.
+        What was seen after that will be read again; that a reply came is known no less. Raises LedgerError when another
+        version wrote it.
         """
+        kept = {it.id: it for key, body in state.items() if key.startswith(PREFIX) for it in [_unpacked(body)]}
         with self._lock:
-            for key, body in state.items():
-                if key.startswith(PREFIX):
-                    sent = _unpacked(body)
-                    self._sent[sent.id] = sent
+            before = self._sent
+            self._sent = kept | {id_: replace(it, seen=0) for id_, it in before.items() if id_ not in kept}
+            for id_ in kept.keys() & before.keys():
+                self._sent[id_] = replace(kept[id_], answered=kept[id_].answered or before[id_].answered)
 
     def _is_ours(self, query: Query, waiting: Mapping[str, Sequence[str]]) -> bool:
         near = [

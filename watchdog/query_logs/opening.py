@@ -7,18 +7,18 @@ from detectors.catalog import DETECTORS, blind_rules, watch_clients
 from detectors.logs.formats.catalog import AUTO, Chosen, open_format
 from detectors.logs.quarantine import Quarantine
 from detectors.logs.tail import Tail
-from watchdog.announcing import Announced
 from watchdog.config.model import KindSection, NotifierSection, Settings
 from watchdog.config.query_logs import QueryLogSettings
 from watchdog.domain.role import Role
 from watchdog.errors import ConfigError
-from watchdog.log_checks import LogChecks
-from watchdog.log_coverage import LogCoverage
-from watchdog.log_source import LogSource
-from watchdog.own_probes import WITHIN, OwnProbes
 from watchdog.ports import Clock, FindingSink, Ledger, LogFormat
-from watchdog.sifting import Sifting
-from watchdog.streaming import Streaming
+from watchdog.query_logs.announcing import Announced
+from watchdog.query_logs.checks import LogChecks
+from watchdog.query_logs.coverage import LogCoverage
+from watchdog.query_logs.own_probes import WITHIN, OwnProbes
+from watchdog.query_logs.sifting import Sifting
+from watchdog.query_logs.source import LogSource
+from watchdog.query_logs.streaming import Streaming
 from watchdog.targets import Target
 
 _SAMPLE = 256 << 10
@@ -27,7 +27,7 @@ _SAMPLE = 256 << 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpensLog:
-    """Opens one log's stream. Satisfies `log_source.Opens`."""
+    """Opens one log's stream. Satisfies `source.Opens`."""
 
     settings: QueryLogSettings
     ledger: Ledger
@@ -81,9 +81,7 @@ def sources_of(
     `own` are our probes by log; a process that sends none says that it cannot look for them.
     """
     logs = settings.query_logs if role.streams else ()
-    share = {"tickets_per_week": settings.log_tickets_per_week / max(1, len(logs))}
-    share["pages_per_year"] = settings.log_pages_per_year / max(1, len(logs))
-    found = []
+    share, found = _share(settings), []
     for it in logs:
         mine = own.get(it.name)
         without = f"this process sends none (--role {role})" if it.target is not None and mine is None else ""
@@ -135,9 +133,17 @@ def _survey(settings: Settings[KindSection, NotifierSection], it: QueryLogSettin
         blind=dark,
         off=tuple(sorted(DETECTORS.keys() - named)),
         probes=_about_probes(it, fields, known=chosen is not None),
-        tickets_per_week=settings.log_tickets_per_week / len(settings.query_logs),
-        pages_per_year=settings.log_pages_per_year / len(settings.query_logs),
+        **_share(settings),
     )
+
+
+def _share(settings: Settings[KindSection, NotifierSection]) -> dict[str, float]:
+    """Return what each log may use of the false alarms that all logs are allowed."""
+    logs = max(1, len(settings.query_logs))
+    return {
+        "tickets_per_week": settings.log_tickets_per_week / logs,
+        "pages_per_year": settings.log_pages_per_year / logs,
+    }
 
 
 def _about_probes(it: QueryLogSettings, fields: frozenset[str], *, known: bool) -> str:

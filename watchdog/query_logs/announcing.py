@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watchdog.domain.exchanges import ChannelRole, Exchange, Request
-from watchdog.own_probes import OwnProbes
 from watchdog.ports import Channel, Clock
+from watchdog.query_logs.own_probes import OwnProbes
 
 
 @dataclass(frozen=True, slots=True)

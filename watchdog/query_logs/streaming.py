@@ -16,17 +16,17 @@ from watchdog.domain.decisions import ClientExpected, LogOpened, ReferenceFixed
 from watchdog.domain.findings import Finding, Recovery
 from watchdog.domain.queries import Expectation, LogPosition, Reference
 from watchdog.domain.streamed import StreamState, position_digest
-from watchdog.log_alarms import PREFIX as OPEN
-from watchdog.log_alarms import OpenAlarms, raised
-from watchdog.log_checks import LogChecks
-from watchdog.log_rate import Rate
-from watchdog.own_probes import PREFIX as OWN
-from watchdog.own_probes import OwnProbes
 from watchdog.ports import FindingSink, Ledger, QueryLog
-from watchdog.reading_account import KEY as ACCOUNT
-from watchdog.reading_account import Account
-from watchdog.sifting import Sifted, Sifting
-from watchdog.stream_effects import Effects
+from watchdog.query_logs.account import KEY as ACCOUNT
+from watchdog.query_logs.account import Account
+from watchdog.query_logs.alarms import PREFIX as OPEN
+from watchdog.query_logs.alarms import OpenAlarms, raised
+from watchdog.query_logs.checks import LogChecks
+from watchdog.query_logs.effects import Effects
+from watchdog.query_logs.own_probes import PREFIX as OWN
+from watchdog.query_logs.own_probes import OwnProbes
+from watchdog.query_logs.rate import Rate
+from watchdog.query_logs.sifting import Sifted, Sifting
 
 CHUNK = 4 << 20
 """Bytes that are read at once."""
@@ -49,8 +49,6 @@ class Stepped:
     sifted: Sifted = field(default_factory=Sifted)
     findings: tuple[Finding, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
-    lag_bytes: int = 0
-    committed: bool = False
 
 
 class Streaming:
@@ -90,11 +88,6 @@ class Streaming:
         return self._sifting.log
 
     @property
-    def checks(self) -> LogChecks:
-        """What is known about the log itself."""
-        return self._checks
-
-    @property
     def sifting(self) -> Sifting:
         """What is done with its lines."""
         return self._sifting
@@ -108,7 +101,7 @@ class Streaming:
         self._account = Account(self.name, now)
         if kept is not None:
             self._serial, self._position = kept.serial, kept.position
-            self._restore(self._ledger.logs.state(self.name))
+        self._restore(self._ledger.logs.state(self.name))
         if self._serial:  # also where no file was there yet: what came since then is new
             self._log.resume(self._position)
         else:
@@ -132,7 +125,7 @@ class Streaming:
         while self._heard:
             self._heard.popleft()()
         chunk = self._log.read(self._chunk)
-        sifted = self._sifting.take(chunk, now)
+        sifted = self._sifting.take(chunk)
         self.lag_bytes = chunk.lag_bytes
         if chunk.position != self._position:
             self._position, self._effects.moved = chunk.position, True
@@ -142,21 +135,20 @@ class Streaming:
         self._effects.findings += looked.findings
         self._effects.recoveries += [*looked.recoveries, *self._quiet(now)]
         findings, recoveries = self._effects.findings[before[0] :], self._effects.recoveries[before[1] :]
-        due = self._effects.urgent or (self._changed() and self._monotonic() >= self._next_at)
+        if self._effects.urgent or (self._changed() and self._monotonic() >= self._next_at):
+            self._commit(now)
         return Stepped(
             more=bool(chunk.lines) and chunk.lag_bytes > 0,
             sifted=sifted,
             findings=tuple(findings),
             recoveries=tuple(recoveries),
-            lag_bytes=self.lag_bytes,
-            committed=due and self._commit(now),
         )
 
     def stop(self, now: datetime) -> None:
         """Record what is left, with the account of what was read, and let go of the files."""
         try:
             if self._account is not None:
-                self._effects.decisions.append(self._account.close(self._position, now))
+                self._close_account(self._account, now)
                 self._commit(now)
         finally:
             self._log.close()
@@ -190,11 +182,14 @@ class Streaming:
             self._effects.texts += it.texts
             self._open.note(alarm)
         if self._account.due(now):
-            self._effects.decisions.append(self._account.close(self._position, now))
+            self._close_account(self._account, now)
+
+    def _close_account(self, account: Account, now: datetime) -> None:
+        self._effects.decisions.append(account.close(self._position, self._sifting.newest_at, now))
 
     def _quiet(self, now: datetime) -> list[Recovery]:
         """Look every minute of the log's time for clients that are quiet again."""
-        newest = None if self._account is None else self._account.newest
+        newest = self._sifting.newest_at
         if newest is None or (self._looked_at is not None and newest - self._looked_at < timedelta(minutes=1)):
             return []
         self._looked_at = newest
@@ -203,24 +198,22 @@ class Streaming:
     def _changed(self) -> bool:
         return bool(self._effects.moved or self._effects.decisions or self._own.changed())
 
-    def _commit(self, now: datetime) -> bool:
-        """Record everything that waits, and say whether the file has it; else it is offered again with the next."""
+    def _commit(self, now: datetime) -> None:
+        """Record everything that waits; a state that the file did not take is offered again with the next."""
         begun = self._monotonic()
         settled = [it for it in self._watch.settled() if it not in self._settled]
         fixed = [ReferenceFixed(at=now, log=self.name, reference=it) for it in settled]
         mine = self._own.changed()
         state, waiting = self._offered(mine, now), self._effects
         self.desk.report([*fixed, *waiting.decisions], waiting.findings, waiting.recoveries, state)
-        # What was decided is in the record now, or held for it; a state that the file did not take is offered again.
+        # What was decided is in the record now, or held for it.
         self._effects = Effects(texts=waiting.texts, moved=True)
         self._settled += settled
         kept = self._ledger.logs.kept(self.name)
-        taken = kept is not None and kept.serial == state.serial
-        if taken:
+        if kept is not None and kept.serial == state.serial:
             self._taken(state, mine)
         cost = self._monotonic() - begun
         self._next_at = self._monotonic() + max(self._commit_s, min(_SHARE * cost, _LONGEST_S))
-        return taken
 
     def _offered(self, mine: Mapping[str, bytes | None], now: datetime) -> StreamState:
         """Return all that changed since the file last took something."""

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from watchdog.domain.queries import Alarm, LogChunk, Query
 from watchdog.errors import LineError
-from watchdog.own_probes import OwnProbes
 from watchdog.ports import ClientWatch, LogFormat
+from watchdog.query_logs.own_probes import OwnProbes
 
 MOST_BACK_S = 3600.0
 """How much older than the newest request one may be, where a log is read as it is written."""
@@ -16,11 +16,11 @@ MOST_BACK_S = 3600.0
 FAULT = "fault"
 """The reason for a line at which a parser failed in a way that it should not."""
 
-Refuse = Callable[[bytes, str, datetime], None]
-"""Takes a line that could not be read, why, and when."""
+Refuse = Callable[[bytes], None]
+"""Takes a line that could not be read."""
 
 
-def refuse_nothing(line: bytes, reason: str, at: datetime) -> None:
+def refuse_nothing(line: bytes) -> None:
     """Keep nothing of a line that could not be read."""
 
 
@@ -58,7 +58,12 @@ class Sifting:
     newest: float | None = None
     """The newest request so far, in seconds since 1970."""
 
-    def take(self, chunk: LogChunk, now: datetime) -> Sifted:
+    @property
+    def newest_at(self) -> datetime | None:
+        """The newest request so far, by the log's own time."""
+        return None if self.newest is None else datetime.fromtimestamp(self.newest, UTC)
+
+    def take(self, chunk: LogChunk) -> Sifted:
         """Take lines in, in order. Never raises for what is in a line."""
         malformed: Counter[str] = Counter()
         queries: list[Query] = []
@@ -66,9 +71,9 @@ class Sifting:
             try:
                 queries += self.form.parse(line)
             except LineError as exc:
-                self._refuse(line, exc.reason, malformed, now)
+                self._refuse(line, exc.reason, malformed)
             except Exception:  # noqa: BLE001 - whatever a hostile line does to a parser, the next one is read
-                self._refuse(line, FAULT, malformed, now)
+                self._refuse(line, FAULT, malformed)
         backward = self._look_at_times(queries)
         others = queries if self.own is None else self.own.take(queries)
         return Sifted(
@@ -77,13 +82,13 @@ class Sifting:
             queries=len(queries),
             ours=len(queries) - len(others),
             malformed=malformed,
-            newest=None if self.newest is None else datetime.fromtimestamp(self.newest, UTC),
+            newest=self.newest_at,
             backward=backward,
         )
 
-    def _refuse(self, line: bytes, reason: str, malformed: Counter[str], now: datetime) -> None:
+    def _refuse(self, line: bytes, reason: str, malformed: Counter[str]) -> None:
         malformed[reason] += 1
-        self.quarantine(line, reason, now)
+        self.quarantine(line)
 
     def _look_at_times(self, queries: Sequence[Query]) -> int:
         """Move the newest time on, and count the requests that lie far behind what was the newest before these."""

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from watchdog.log_checks import LogChecks
-from watchdog.own_probes import OwnProbes
-from watchdog.streaming import Streaming
+from watchdog.query_logs.checks import LogChecks
+from watchdog.query_logs.own_probes import OwnProbes
+from watchdog.query_logs.streaming import Streaming
 
 
 class Opens(Protocol):

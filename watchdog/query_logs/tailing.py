@@ -6,14 +6,11 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from watchdog.hatch import Hatch
-from watchdog.log_reader import LogReader
-from watchdog.log_source import Heard, LogSource
 from watchdog.ports import Clock
+from watchdog.query_logs.reader import LogReader
+from watchdog.query_logs.source import Heard, LogSource
 from watchdog.status import LogStatus
 from watchdog.supervision import Beat
-
-_EXCHANGE_S = 10.0
-"""For how long a reader whose configuration changed may take to record what it has."""
 
 
 class Tailing:
@@ -35,14 +32,10 @@ class Tailing:
         wanted = {it.name: it for it in sources}
         before = self._readers
         same = {name: it for name, it in before.items() if name in wanted and wanted[name].key == it.source.key}
-        over = [it for name, it in before.items() if name not in same]
-        for it in over:
+        over = {name: it for name, it in before.items() if name not in same}
+        for it in over.values():
             it.end()
-        for it in over:
-            # Two readers of one log would both move its position.
-            if not it.join(_EXCHANGE_S):
-                self._log.error("log.hangs", log=it.source.name)
-        fresh = {name: self._reader(it) for name, it in wanted.items() if name not in same}
+        fresh = {name: self._reader(it, over.get(name)) for name, it in wanted.items() if name not in same}
         self._readers = {name: same.get(name) or fresh[name] for name in wanted}
         for reader in fresh.values():
             reader.start()
@@ -69,5 +62,7 @@ class Tailing:
         for reader in self._readers.values():
             reader.join(deadline - time.monotonic())
 
-    def _reader(self, source: LogSource) -> LogReader:
-        return LogReader(source, hatch=self._hatch, log=self._log, now=self._now, monotonic=self._monotonic)
+    def _reader(self, source: LogSource, before: LogReader | None) -> LogReader:
+        return LogReader(
+            source, hatch=self._hatch, log=self._log, now=self._now, monotonic=self._monotonic, before=before
+        )

@@ -1,4 +1,4 @@
-"""What a demo says while it runs."""
+"""How far a demo is, said while it runs."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 
 @dataclass
-class Show:
+class Steps:
     """Says what is going on: a moving line at a terminal, plain lines elsewhere."""
 
     console: Console

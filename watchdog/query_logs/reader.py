@@ -7,15 +7,15 @@ from datetime import datetime
 
 import structlog
 
-from watchdog import own_faults
+from watchdog import alarm_words, own_faults
 from watchdog.domain.queries import DetectorState, LogChunk, LogPosition, Looking
 from watchdog.errors import WatchdogError
 from watchdog.hatch import AbandonedError, Hatch
-from watchdog.log_source import Heard, LogSource
 from watchdog.ports import Clock
-from watchdog.sifting import Sifted
+from watchdog.query_logs.sifting import Sifted
+from watchdog.query_logs.source import Heard, LogSource
+from watchdog.query_logs.streaming import Streaming
 from watchdog.status import LogStatus
-from watchdog.streaming import Streaming
 from watchdog.supervision import Beat
 
 BUDGET_S = 120.0
@@ -26,6 +26,8 @@ _AFTER_FAULT_S = 5.0
 _MOST_AFTER_FAULT_S = 60.0
 _PATIENCE_S = 60.0
 """For how long a log may go unread before people are told."""
+_EXCHANGE_S = 10.0
+"""For how long the reader before may take to record what it has, before that counts as a fault."""
 
 
 class LogReader:
@@ -39,10 +41,13 @@ class LogReader:
         log: structlog.typing.FilteringBoundLogger,
         now: Clock,
         monotonic: Callable[[], float],
+        before: "LogReader | None" = None,
     ) -> None:
+        """Read a source; `before` is a reader of the same log that was asked to end."""
         self.source = source
         self.beat = Beat(f"log {source.name}", BUDGET_S, monotonic)
         self._hatch, self._log, self._now = hatch, log.bind(log=source.name), now
+        self._before = before
         self._over = threading.Event()
         self._stream: Streaming | None = None
         self._problem, self._unread_since = "", now()
@@ -61,9 +66,9 @@ class LogReader:
         self._over.set()
 
     def join(self, patience_s: float) -> bool:
-        """Wait for its end, and say whether it came."""
+        """Wait for its end, and for the end of the one before it; say whether it came."""
         self._thread.join(max(0.0, patience_s))
-        return not self._thread.is_alive()
+        return not self._thread.is_alive() and (self._before is None or self._before.join(0.0))
 
     def hear(self, what: Heard) -> None:
         """Pass on what people said; a stream that is opened later reads it in the record."""
@@ -91,6 +96,7 @@ class LogReader:
         )
 
     def _run(self) -> None:
+        self._take_turn()
         while not self._over.is_set():
             self.beat.tick()
             try:
@@ -104,6 +110,15 @@ class LogReader:
                 where = f"{frame.filename}:{frame.lineno}"
                 self._log.error("log.fault", fault=type(exc).__name__, where=where)
                 self._failed(f"a fault of the program ({type(exc).__name__})")
+
+    def _take_turn(self) -> None:
+        """Wait for the end of the reader before: two readers of one log would both move its position."""
+        while self._before is not None and not self._over.is_set():
+            self.beat.tick()
+            if self._before.join(_EXCHANGE_S):
+                self._before = None
+            else:
+                self._failed("the reader that it had before the reload does not end")
 
     def _read(self) -> None:
         """Open the log and step it to the end of the daemon; what is not recorded when it fails is read again."""
@@ -126,7 +141,7 @@ class LogReader:
     def _step(self, stream: Streaming) -> None:
         self.beat.tick()
         stepped = stream.step(self._now())
-        self._problem, self._unread_since, self._failures = "", self._now(), 0
+        self._is_well("")
         self._count(stepped.sifted)
         if stepped.findings or stepped.recoveries:
             found, over = [it.rule for it in stepped.findings], [it.rule for it in stepped.recoveries]
@@ -144,8 +159,12 @@ class LogReader:
         looked = self.source.checks.look(LogChunk(lines=(), position=LogPosition()), Sifted(), (), self._now())
         if looked.findings or looked.recoveries:
             self._hatch.note([], looked.findings, looked.recoveries)
-        self._problem = "no line was written to it yet that its format could be told from"
+        self._is_well("no line was written to it yet that its format could be told from")
         self._over.wait(1.0)
+
+    def _is_well(self, problem: str) -> None:
+        """Take note that nothing failed; what fails from now on is told, also when it was told before."""
+        self._problem, self._unread_since, self._failures, self._told = problem, self._now(), 0, None
 
     def _failed(self, problem: str) -> None:
         self._problem = problem
@@ -161,4 +180,4 @@ class LogReader:
 
 
 def _warming(it: DetectorState) -> str:
-    return f"{it.rule}: {it.learned:,} of {it.needed:,} requests"
+    return f"{it.rule}: {alarm_words.learned(it)}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from watchdog.domain.findings import Finding, Recovery, Severity, Suspect
+from watchdog.domain.findings import HARD, Finding, Recovery, Severity, Suspect
 from watchdog.domain.queries import LogGap
 from watchdog.domain.text import printable
 
@@ -20,7 +20,6 @@ SOUND_AGAIN = "sound-for-an-hour"
 NO_GAP = "no-gap-for-a-day"
 READ_AGAIN = "read-again"
 
-_PROMISE = "A hard rule; no statistical promise."
 _MOST_NAMED = 3
 
 
@@ -114,7 +113,7 @@ def _finding(
         summary=summary,
         attribution=attribution,
         suspect=Suspect.UNKNOWN,
-        promise=_PROMISE,
+        promise=HARD,
         next_step=next_step,
         spans=(),
         evidence_value=1.0,

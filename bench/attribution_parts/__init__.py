@@ -1,0 +1,1 @@
+"""The parts of bench/attribution.py, one concern each."""
